@@ -1,0 +1,1 @@
+"""What a run means: figures, tables and occupancy, from its records alone."""

@@ -1,0 +1,236 @@
+"""What a run means in numbers: `summarise` turns records and counters into one frozen `Summary`.
+
+All sums are integer ticks and bytes; seconds and ratios are made last, by one exact division each, so a
+summary is the same on every machine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
+from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
+from kvsim.analysis.queueing import littles_law
+from kvsim.sim.records import TransferClass
+from kvsim.sim.result import LaneInfo, RunResult
+from kvsim.units import TICKS_PER_SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class LaneSummary:
+    """One lane: a direction of a link, or a tier's ports or codec. None: needs event records."""
+
+    link: str
+    direction: str
+    kind: str
+    transfers: int
+    bytes: int
+    bytes_by_class: Mapping[str, int]
+    busy_s: float
+    """Channel-seconds of service."""
+    utilisation: float
+    """Busy time over makespan and channels, at most 1 (write-backs may outlast the last step)."""
+    mean_queue_s: float
+    """Mean time from reaching the lane to being served."""
+    mean_sojourn_s: float | None
+    """Mean time from reaching the lane to leaving it (Little's W)."""
+    mean_in_system: float | None
+    """Time average of the transfers waiting or in service (Little's L)."""
+    arrival_rate_per_s: float | None
+    """Transfers per second (Little's lambda)."""
+    hidden_s: float | None
+    """Time with at least one transfer in service that overlaps compute."""
+    exposed_s: float | None
+    """Time steps waited for transfers on this lane."""
+    exposed_by_cause_s: Mapping[str, float] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The figures of one run, JSON-ready through `to_dict`. None: needs `execution.records: all`."""
+
+    scenario: str
+    records: str
+    accesses: int
+    """Page reads."""
+    steps: int
+    makespan_s: float
+    compute_s: float
+    exposed_s: Mapping[str, float]
+    """Time steps waited, by cause, and `total`."""
+    hidden_s: float | None
+    """Sum over lanes of the service time that overlaps compute."""
+    overlap_efficiency: float | None
+    """hidden / (hidden + exposed); 1 when both are 0, for then no wait is left to remove."""
+    idle_s: float
+    """Time between steps, waiting for the next arrival."""
+    step_latency_s: Mapping[str, float]
+    """End minus start: mean, p50, p95, p99, max. Percentiles are observed values (nearest rank)."""
+    step_response_s: Mapping[str, float]
+    """End minus arrival: the latency plus the wait for earlier steps."""
+    hit_rate: float
+    """Reads that found their page in tier 0 over reads; 0 without reads."""
+    tier_hit_rate: Mapping[str, float]
+    """Reads that found their page in the tier over all reads."""
+    absent_rate: float
+    """Reads whose page was in no tier over all reads."""
+    bytes_by_link: Mapping[str, Mapping[str, int]]
+    """Link, then class or `total`: bytes over the link in both directions."""
+    bytes_by_class: Mapping[str, int]
+    """Bytes over links by class, and `total`; a route of two links counts twice."""
+    links: Mapping[str, LaneSummary]
+    """By lane name."""
+    prefetch: Mapping[str, int]
+    """issued = timely + late + wasted; dropped were never issued."""
+    evictions: int
+    discards: int
+    evictions_by_tier: Mapping[str, int]
+    peak_bytes: Mapping[str, int]
+    capacity_bytes: Mapping[str, int]
+    transfers: int | None
+    events: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain dicts, lists, numbers and strings, in field order."""
+        return asdict(self)
+
+
+def summarise(result: RunResult) -> Summary:
+    """Compute every figure of a run."""
+    steps = result.records.steps
+    start, end = steps.column("start"), steps.column("end")
+    complete = result.records.keep_events
+    hidden = _hidden_ticks(result) if complete else None
+    exposed = sum(result.exposed_ticks)
+    found = {tier.name: _ratio(tier.found, result.accesses) for tier in result.tiers}
+    return Summary(
+        scenario=result.scenario.name,
+        records="all" if complete else "summary",
+        accesses=result.accesses,
+        steps=result.steps,
+        makespan_s=_seconds(result.makespan_ticks),
+        compute_s=_seconds(result.compute_ticks),
+        exposed_s=_by_cause(result.exposed_ticks) | {"total": _seconds(exposed)},
+        hidden_s=None if hidden is None else _seconds(sum(hidden)),
+        overlap_efficiency=None if hidden is None else overlap_efficiency(sum(hidden), exposed),
+        idle_s=_seconds(result.idle_ticks),
+        step_latency_s=_distribution(end - start),
+        step_response_s=_distribution(end - steps.column("arrival")),
+        hit_rate=_ratio(result.tiers[0].found, result.accesses),
+        tier_hit_rate=found,
+        absent_rate=_ratio(result.absent, result.accesses),
+        bytes_by_link=_bytes_by_link(result.lanes),
+        bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
+        links=_lanes(result, hidden),
+        prefetch=asdict(result.prefetch),
+        evictions=sum(tier.evictions for tier in result.tiers),
+        discards=sum(tier.discards for tier in result.tiers),
+        evictions_by_tier={tier.name: tier.evictions for tier in result.tiers},
+        peak_bytes={tier.name: tier.peak_bytes for tier in result.tiers},
+        capacity_bytes={tier.name: tier.capacity_bytes for tier in result.tiers},
+        transfers=len(result.records.transfers.array()) if complete else None,
+        events=result.events,
+    )
+
+
+def overlap_efficiency(hidden_ticks: int, exposed_ticks: int) -> float:
+    """Share of transfer time that no step waited for; 1 when there was none at all."""
+    if hidden_ticks + exposed_ticks == 0:
+        return 1.0
+    return _ratio(hidden_ticks, hidden_ticks + exposed_ticks)
+
+
+def compute_intervals(result: RunResult) -> tuple[Ticks, Ticks]:
+    """When compute ran, merged."""
+    layers = result.records.layers
+    return merge(layers.column("start"), layers.column("end"))
+
+
+def _hidden_ticks(result: RunResult) -> list[int]:
+    """Per lane: ticks with a transfer in service that overlap compute."""
+    compute = compute_intervals(result)
+    hops = result.records.hops
+    lane, start, end = hops.column("lane"), hops.column("start"), hops.column("end")
+    return [
+        overlap_ticks(merge(start[lane == index], end[lane == index]), compute)
+        for index in range(len(result.lanes))
+    ]
+
+
+def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary]:
+    waits = _exposed_by_lane(result)
+    law = littles_law(result)
+    lanes = {}
+    for index, info in enumerate(result.lanes):
+        known = hidden is not None
+        queue = law[info.name]
+        lanes[info.name] = LaneSummary(
+            link=info.link,
+            direction=info.direction,
+            kind=info.kind,
+            transfers=info.transfers,
+            bytes=info.bytes_out,
+            bytes_by_class=dict(zip(CLASS_NAMES, info.bytes_by_class, strict=True)),
+            busy_s=_seconds(info.busy_ticks),
+            utilisation=min(1.0, _ratio(info.busy_ticks, result.makespan_ticks * info.channels)),
+            mean_queue_s=_ratio(info.queue_ticks, info.transfers * TICKS_PER_SECOND),
+            mean_sojourn_s=queue.mean_sojourn_s if known else None,
+            mean_in_system=queue.mean_in_system if known else None,
+            arrival_rate_per_s=queue.arrival_rate_per_s if known else None,
+            hidden_s=None if hidden is None else _seconds(hidden[index]),
+            exposed_s=_seconds(sum(waits[index])) if known else None,
+            exposed_by_cause_s=_by_cause(waits[index]) if known else None,
+        )
+    return lanes
+
+
+def _exposed_by_lane(result: RunResult) -> list[list[int]]:
+    """Ticks waited, by lane and cause."""
+    stalls = result.records.stalls
+    key = stalls.column("lane") * len(CAUSE_NAMES) + stalls.column("cause")
+    length = stalls.column("end") - stalls.column("start")
+    causes = range(len(CAUSE_NAMES))
+    return [
+        [exact_sum(length[key == lane * len(CAUSE_NAMES) + cause]) for cause in causes]
+        for lane in range(len(result.lanes))
+    ]
+
+
+def _bytes_by_link(lanes: tuple[LaneInfo, ...]) -> dict[str, dict[str, int]]:
+    of_link: dict[str, list[LaneInfo]] = {}
+    for lane in lanes:
+        if lane.kind == "link":
+            of_link.setdefault(lane.link, []).append(lane)
+    return {link: _bytes_by_class(members) for link, members in of_link.items()}
+
+
+def _bytes_by_class(lanes: list[LaneInfo]) -> dict[str, int]:
+    sums = {CLASS_NAMES[cls]: sum(lane.bytes_by_class[cls] for lane in lanes) for cls in TransferClass}
+    return sums | {"total": sum(sums.values())}
+
+
+def _distribution(ticks: Ticks) -> dict[str, float]:
+    if not ticks.size:
+        return dict.fromkeys(("mean", "p50", "p95", "p99", "max"), 0.0)
+    ranks = np.quantile(ticks, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf").tolist()
+    mean = float(Fraction(exact_sum(ticks), ticks.size * TICKS_PER_SECOND))
+    return {"mean": mean} | {
+        name: _seconds(int(value)) for name, value in zip(("p50", "p95", "p99", "max"), ranks, strict=True)
+    }
+
+
+def _by_cause(ticks: tuple[int, ...] | list[int]) -> dict[str, float]:
+    return {name: _seconds(value) for name, value in zip(CAUSE_NAMES, ticks, strict=True)}
+
+
+def _seconds(ticks: int) -> float:
+    return ticks / TICKS_PER_SECOND
+
+
+def _ratio(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0

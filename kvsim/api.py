@@ -1,0 +1,107 @@
+"""The Python API: load a scenario, run it, look at what happened."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import pandas as pd
+
+from kvsim.analysis.frames import Frames, frames
+from kvsim.analysis.metrics import Summary, summarise
+from kvsim.policies import check_policies
+from kvsim.scenario import loader
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.engine import simulate
+from kvsim.sim.result import RunResult
+from kvsim.workloads import check_workload
+
+__all__ = ["Run", "load", "run"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: its summary and, made on first use, its records as pandas tables.
+
+    Times are seconds and sizes bytes, with the unit in the column name. With `execution.records: summary`
+    only `steps` has rows.
+    """
+
+    result: RunResult
+    """Records and counters as the engine left them, in ticks (picoseconds) and bytes."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was simulated, every default filled in."""
+        return self.result.scenario
+
+    @cached_property
+    def summary(self) -> Summary:
+        """The figures of the run: exposed time by cause, hit rates, bytes, links, prefetches."""
+        return summarise(self.result)
+
+    @property
+    def steps(self) -> pd.DataFrame:
+        """One row per step: when, what its time was spent on, what it read."""
+        return self._frames.steps
+
+    @property
+    def layers(self) -> pd.DataFrame:
+        """One row per compute interval."""
+        return self._frames.layers
+
+    @property
+    def stalls(self) -> pd.DataFrame:
+        """One row per exposed interval: cause, and the lane and transfer waited for."""
+        return self._frames.stalls
+
+    @property
+    def transfers(self) -> pd.DataFrame:
+        """One row per transfer and hop."""
+        return self._frames.transfers
+
+    def write(self, directory: str | Path) -> Path:
+        """Write scenario, summary, tables, report and trace into `directory` and return it.
+
+        An earlier run there is replaced. Raises KvsimError, leaving everything as it was, when the directory
+        holds anything else or cannot be written.
+        """
+        from kvsim.reporting.output import write_run  # plotly is slow to import and needed only here
+
+        return write_run(self.result, self.summary, directory)
+
+    @cached_property
+    def _frames(self) -> Frames:
+        return frames(self.result)
+
+
+def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
+    """Read a scenario and check all that can be checked before a run, policies and workload included.
+
+    `source` is the path of a YAML file or the name of a shipped scenario (`kvsim list`). `overrides` are
+    texts such as ``"hierarchy.tiers.hbm.capacity=80 GiB"``. Raises ScenarioError with every problem found.
+    """
+    return loader.load(source, overrides, checks=(check_policies, check_workload))
+
+
+def run(
+    scenario: Scenario | str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    progress: Callable[[int], None] | None = None,
+) -> Run:
+    """Simulate a scenario: one already loaded, the path of a file, or the name of a shipped one.
+
+    `overrides` as for `load`; they need a file or a name. `progress` is called now and then with the number
+    of steps finished. Raises ScenarioError before anything runs, TraceError on an unusable line of a trace,
+    SimulationError when a step cannot go on, and AuditError when the books of the run do not balance.
+    """
+    if isinstance(scenario, Scenario):
+        if overrides:
+            raise TypeError("overrides need the path or the name of a scenario, not a loaded one")
+        loaded = scenario
+    else:
+        loaded = load(scenario, overrides)
+    return Run(simulate(loaded, progress=progress))

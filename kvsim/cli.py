@@ -1,0 +1,291 @@
+"""The command line: thin, every command a few calls into the floors below.
+
+Exit codes: 0 fine, 1 the reader of the output went away, 2 something is wrong with the input or the output
+directory, 130 interrupted. Results go to standard output; errors, warnings and progress to standard error.
+The heavy imports wait until a command needs them, so that `kvsim --help` is quick.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from errno import ENOTDIR
+from io import TextIOWrapper
+from pathlib import Path
+from time import monotonic
+from typing import TYPE_CHECKING, Annotated, TextIO
+
+import typer
+
+from kvsim import __version__
+from kvsim.errors import KvsimError, ScenarioError, ScenarioWarning, TraceError
+
+if TYPE_CHECKING:
+    from kvsim.api import Run
+
+__all__ = ["app", "main"]
+
+OUTPUT_GONE = 1
+BAD_INPUT = 2
+INTERRUPTED = 130
+BAR_AFTER_S = 1.0
+BAR_EVERY_S = 0.1
+
+app = typer.Typer(
+    name="kvsim",
+    help="Simulate the KV-cache memory hierarchy of LLM inference: which transfer time do users wait for?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+_Source = Annotated[
+    str,
+    typer.Argument(metavar="SCENARIO", help="Path of a scenario file, or the name of a shipped one."),
+]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--set",
+        metavar="A.B=VALUE",
+        help="Change one value, such as 'hierarchy.tiers.hbm.capacity=80 GiB'. Repeatable.",
+    ),
+]
+_Out = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="DIR",
+        help="Also write scenario, tables, report and trace into DIR, in place of an earlier run there. "
+        "Without it no file is written.",
+    ),
+]
+
+
+def main() -> None:
+    """Entry point of the `kvsim` script: runs the command and exits with its code."""
+    # A `module:Class` of a scenario may stand in the working directory, as with `python -m`; it comes last,
+    # so that nothing there takes the place of a library.
+    sys.path.append(os.getcwd())
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="replace")  # a terminal that knows only ASCII gets ? for what it lacks
+    try:
+        try:
+            app()
+        finally:
+            sys.stdout.flush()
+    except BrokenPipeError:
+        # Whoever read our output stopped. What is still buffered must not fail once more at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(OUTPUT_GONE)
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"kvsim {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _kvsim(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Take the options that stand before the command."""
+
+
+@app.command("run")
+def run_command(source: _Source, overrides: _Overrides = None, out: _Out = None) -> None:
+    """Simulate one scenario and print where its time went."""
+    with _reported():
+        from kvsim import api
+        from kvsim.sim.engine import simulate
+        from kvsim.workloads import make_workload
+
+        scenario = api.load(source, overrides or ())
+        with _ready_directory(out):
+            workload = make_workload(scenario)
+            with _step_bar(_fewest(workload.total_steps, scenario.execution.max_steps)) as progress:
+                run = api.Run(simulate(scenario, workload, progress))
+            if out is not None:
+                run.write(out)
+        _print(run)
+        if out is not None:
+            typer.echo(f"wrote {out}", err=True)
+
+
+@app.command("list")
+def list_command() -> None:
+    """List the shipped scenarios, the policies and the workloads."""
+    with _reported():
+        from rich.console import Console
+        from rich.table import Table
+
+        from kvsim.policies.registry import EVICTION, PREFETCH
+        from kvsim.scenario.shipped import available_scenarios
+        from kvsim.workloads.registry import WORKLOADS
+
+        listing = {"scenario": [(name, _description(path)) for name, path in available_scenarios().items()]}
+        for registry in (EVICTION, PREFETCH, WORKLOADS):
+            listing[registry.kind] = [(name, _headline(registry.get(name))) for name in registry.names()]
+        console = Console(highlight=False)
+        for kind, entries in listing.items():
+            table = Table(kind, "", box=None, pad_edge=False)
+            for name, text in entries:
+                table.add_row(name, text)
+            console.print(table, "")
+
+
+@app.command("check")
+def check_command(source: _Source, overrides: _Overrides = None) -> None:
+    """Check a scenario without running it: one line if it is fine, else every problem found."""
+    with _reported():
+        from kvsim import api
+
+        scenario = api.load(source, overrides or ())
+        tiers = ", ".join(tier.name for tier in scenario.hierarchy.tiers)
+        typer.echo(f"{source}: ok: {scenario.name} ({scenario.workload.kind} on {tiers})")
+
+
+@app.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of scenario files, for editors."""
+    with _reported():
+        from kvsim.scenario import loader
+
+        typer.echo(json.dumps(loader.schema(), indent=2, ensure_ascii=False))
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turn errors into lines on standard error and exit code 2, scenario warnings into one line each."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", ScenarioWarning)
+        show = warnings.showwarning
+
+        def show_short(
+            message: Warning | str,
+            category: type[Warning],
+            filename: str,
+            lineno: int,
+            file: TextIO | None = None,
+            line: str | None = None,
+        ) -> None:
+            if issubclass(category, ScenarioWarning):
+                typer.echo(f"warning: {message}", err=True)
+            else:
+                show(message, category, filename, lineno, file, line)
+
+        warnings.showwarning = show_short
+        try:
+            yield
+        except (ScenarioError, TraceError) as error:
+            typer.echo(str(error), err=True)  # each line begins with its file, as compilers do it
+            raise typer.Exit(BAD_INPUT) from None
+        except BrokenPipeError:
+            raise
+        except (KvsimError, OSError) as error:
+            typer.echo(f"error: {error}", err=True)
+            raise typer.Exit(BAD_INPUT) from None
+
+
+@contextmanager
+def _ready_directory(directory: Path | None) -> Iterator[None]:
+    """See that the run's directory can be written before any time is spent on the run.
+
+    The folders above it are made, and taken away again if nothing comes into them. Raises OSError if the
+    directory cannot be there.
+    """
+    if directory is None:
+        yield
+        return
+    if directory.exists() and not directory.is_dir():
+        raise NotADirectoryError(ENOTDIR, "is not a directory", str(directory))
+    parent = directory.resolve().parent
+    made = [path for path in (parent, *parent.parents) if not path.exists()]
+    parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with tempfile.TemporaryFile(dir=parent):
+            pass
+        yield
+    finally:
+        for path in made:
+            if any(path.iterdir()):
+                break
+            path.rmdir()
+
+
+@contextmanager
+def _step_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar over `total` steps (None: unknown) for runs of more than a second, on a terminal only.
+
+    Yields what the engine calls with the number of finished steps.
+    """
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    steps = bar.add_task("steps", total=total)
+    next_look = monotonic() + BAR_AFTER_S
+
+    def show(finished: int) -> None:
+        nonlocal next_look
+        now = monotonic()
+        if now < next_look:  # called after every step, which may take only microseconds
+            return
+        next_look = now + BAR_EVERY_S
+        bar.update(steps, completed=finished)
+        bar.start()
+
+    try:
+        yield show
+    finally:
+        if bar.live.is_started:
+            bar.stop()
+
+
+def _print(run: Run) -> None:
+    from rich.console import Console
+
+    from kvsim.reporting.tables import print_summary
+
+    print_summary(Console(highlight=False), run.summary, run.scenario)
+
+
+def _fewest(*limits: int | None) -> int | None:
+    """The smallest of the limits that are there; None if there is none."""
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _description(path: Path) -> str:
+    """What a shipped scenario says of itself; read only, because some need a trace to be complete."""
+    from kvsim.scenario.document import read_file
+    from kvsim.scenario.tree import Problems
+
+    problems = Problems()
+    root = read_file(path, problems)
+    if root is None:
+        raise ScenarioError(problems.ordered())
+    described = root.get("description")
+    return " ".join(str(described.value).split()) if described else ""
+
+
+def _headline(cls: type[object]) -> str:
+    """The first sentence of a class's docstring."""
+    paragraph = (cls.__doc__ or "").strip().partition("\n\n")[0]
+    sentence, stop, _ = " ".join(paragraph.split()).partition(". ")
+    return sentence + stop.strip()

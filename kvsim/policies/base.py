@@ -1,0 +1,88 @@
+"""The contract between the engine and the policies: who decides, without a clock."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import ClassVar, Protocol
+
+
+class ResidencyView(Protocol):
+    """What a policy may look at: read-only, one answer per page, no clock.
+
+    Pages are dense integers. To a policy every page is in exactly one tier, the
+    fastest that holds it; the copy an inclusive tier keeps below is not its concern.
+    """
+
+    @property
+    def tier_count(self) -> int:
+        """Number of tiers; tier 0 is nearest the compute."""
+        ...
+
+    def is_pinned(self, page: int) -> bool:
+        """Whether a running or announced layer holds the page, so that it must stay."""
+        ...
+
+    def tier_of(self, page: int) -> int:
+        """The fastest tier that holds the page, or -1 when none does."""
+        ...
+
+    def bytes_of(self, page: int, tier: int) -> int:
+        """Bytes the page takes in that tier's storage scheme."""
+        ...
+
+
+class EvictionPolicy(ABC):
+    """Chooses which page leaves a full tier. One object serves every tier of a run.
+
+    The engine reports what happened, in order, and asks for victims. Subclasses set
+    `name` and are registered with `kvsim.policies.register_eviction`.
+    """
+
+    name: ClassVar[str]
+
+    def __init__(self, view: ResidencyView) -> None:
+        self.view = view
+
+    @abstractmethod
+    def accessed(self, pages: Sequence[int], tier: int) -> None:
+        """`pages`, all in `tier` (-1: in none), are read, in this order.
+
+        Called before the engine looks for room, so a policy sees the access first.
+        """
+
+    @abstractmethod
+    def inserted(self, page: int, tier: int) -> None:
+        """`page` now belongs to `tier` (arrived, born, demoted or placed there)."""
+
+    @abstractmethod
+    def removed(self, page: int, tier: int) -> None:
+        """`page` no longer belongs to `tier` (promoted, demoted or discarded)."""
+
+    @abstractmethod
+    def victim(self, tier: int) -> int | None:
+        """The page of `tier` to remove next, never a pinned one; None when all are pinned.
+
+        Asking changes nothing: the engine follows with `removed` if it acts on the answer.
+        """
+
+    @abstractmethod
+    def contents(self, tier: int) -> Iterable[int]:
+        """The pages the policy believes to be in `tier`; the audit compares them with the truth."""
+
+
+class PrefetchPolicy(ABC):
+    """Guesses which pages will be read soon. Subclasses set `name` and are registered
+    with `kvsim.policies.register_prefetch`."""
+
+    name: ClassVar[str]
+
+    def __init__(self, view: ResidencyView) -> None:
+        self.view = view
+
+    @abstractmethod
+    def accessed(self, layer: int, pages: Sequence[int]) -> Sequence[int]:
+        """`pages` of `layer` are being read; returns pages worth fetching now, best first.
+
+        Pages already in tier 0 may be among them: the engine skips those.
+        """

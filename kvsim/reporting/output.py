@@ -1,0 +1,92 @@
+"""The files of a run, written whole or not at all, and the same for the same run byte for byte."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import tempfile
+from pathlib import Path
+
+from kvsim.analysis.frames import frames
+from kvsim.analysis.metrics import Summary
+from kvsim.errors import KvsimError
+from kvsim.reporting.html import report_html
+from kvsim.reporting.perfetto import write_trace
+from kvsim.scenario.loader import dump
+from kvsim.sim.result import RunResult
+
+FILES = ("scenario.yaml", "summary.json", "steps.csv", "transfers.csv", "report.html", "trace.json")
+"""Everything a run's directory holds."""
+
+
+def write_run(result: RunResult, summary: Summary, directory: str | Path) -> Path:
+    """Write the files of a run into `directory` and return it.
+
+    The files are built beside the directory and renamed into place together. An earlier run there is
+    replaced. Raises KvsimError, leaving everything as it was, when the directory holds anything else or
+    cannot be written.
+    """
+    target = Path(directory).resolve()
+    try:
+        _check(target)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
+    except OSError as error:
+        raise KvsimError(f"cannot write to {target}: {error}") from error
+    try:
+        built = workshop / "new"
+        built.mkdir()
+        _write_files(result, summary, built)
+        _swap(built, target, workshop / "old")
+    except OSError as error:
+        raise KvsimError(f"cannot write to {target}: {error}") from error
+    finally:
+        shutil.rmtree(workshop, ignore_errors=True)
+    return target
+
+
+def _check(target: Path) -> None:
+    """Only a missing or empty directory or an earlier run may be replaced."""
+    if not target.exists():
+        return
+    if not target.is_dir():
+        raise KvsimError(f"{target} is not a directory")
+    if target == Path.cwd() or target in Path.cwd().parents:
+        raise KvsimError(f"{target} is the current directory or holds it; choose a directory below it")
+    entries = target.iterdir()
+    strangers = sorted(entry.name for entry in entries if entry.name not in FILES or not entry.is_file())
+    if strangers:
+        shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
+        raise KvsimError(f"{target} holds files that are not of a run: {shown}; choose another directory")
+
+
+def _write_files(result: RunResult, summary: Summary, directory: Path) -> None:
+    tables = frames(result)
+    _write(directory / "scenario.yaml", dump(result.scenario))
+    _write(directory / "summary.json", summary_json(summary))
+    tables.steps.to_csv(directory / "steps.csv", index=False, lineterminator="\n")
+    tables.transfers.to_csv(directory / "transfers.csv", index=False, lineterminator="\n")
+    _write(directory / "report.html", report_html(result, summary))
+    write_trace(result, directory / "trace.json")
+
+
+def summary_json(summary: Summary) -> str:
+    """The summary as JSON with sorted keys."""
+    return json.dumps(summary.to_dict(), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8", newline="\n")
+
+
+def _swap(built: Path, target: Path, aside: Path) -> None:
+    """Rename `built` to `target`; what was there goes to `aside`, and back again if the rename fails."""
+    replaced = target.exists()
+    if replaced:
+        target.rename(aside)
+    try:
+        built.rename(target)
+    except OSError:
+        if replaced:
+            aside.rename(target)
+        raise

@@ -1,0 +1,181 @@
+"""What a run prints: a few tables, the answer first. Readable in 80 columns and without colours."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from rich.box import SIMPLE_HEAD
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from kvsim.analysis.metrics import Summary
+from kvsim.reporting.text import (
+    NOT_RECORDED,
+    bytes_text,
+    cause_title,
+    class_title,
+    count_text,
+    duration_text,
+    number_text,
+    percent_text,
+)
+from kvsim.reporting.verdict import verdict
+from kvsim.scenario.scenario import Scenario
+
+_BAR = 20
+_WIDTH = 100
+
+
+def print_summary(console: Console, summary: Summary, scenario: Scenario) -> None:
+    """Print the figures of a run: where the time went, hits, bytes, lanes, prefetches."""
+    width = min(console.width, _WIDTH)
+    execution, policy = scenario.execution, scenario.policy
+    console.print(Text(scenario.name, style="bold"), width=width)
+    about = (
+        f"{scenario.workload.kind} · overlap {execution.overlap} · eviction {policy.eviction.name} · "
+        f"prefetch {policy.prefetch.name}"
+    )
+    console.print(Text(about, style="dim"), width=width)
+    console.print(Text(verdict(summary)), width=width)
+    tables = (_latency(summary), _time(summary), _hits(summary), _lanes(summary), _bytes(summary))
+    for table in tables:
+        if table.row_count:
+            console.print()
+            console.print(table, width=width)
+    console.print()
+    for line in _closing(summary):
+        console.print(Text(line, style="dim"), width=width)
+
+
+def print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
+    """Print a list of scenarios: what each is, in a line."""
+    table = _table("scenarios", "name", "workload", "overlap", "eviction", "tiers", "what it shows", left=6)
+    table.columns[5].no_wrap = False
+    table.columns[5].ratio = 1
+    table.expand = True
+    for scenario in scenarios:
+        table.add_row(
+            Text(scenario.name, style="bold"),
+            scenario.workload.kind,
+            scenario.execution.overlap,
+            scenario.policy.eviction.name,
+            str(len(scenario.hierarchy.tiers)),
+            Text(scenario.description),
+        )
+    console.print(table, width=min(console.width, _WIDTH))
+
+
+def _table(title: str, *heads: str, left: int = 1) -> Table:
+    table = Table(
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=SIMPLE_HEAD,
+        show_edge=False,
+        padding=(0, 1, 0, 0),
+        collapse_padding=True,
+        header_style="dim",
+    )
+    for index, head in enumerate(heads):
+        table.add_column(head, justify="left" if index < left else "right", no_wrap=True)
+    return table
+
+
+def _latency(summary: Summary) -> Table:
+    table = _table("step latency", "", "mean", "p50", "p95", "p99", "max")
+    rows = [("start to end", summary.step_latency_s)]
+    if summary.step_response_s != summary.step_latency_s:
+        rows.append(("arrival to end", summary.step_response_s))
+    for name, row in rows:
+        table.add_row(name, *(duration_text(row[key]) for key in ("mean", "p50", "p95", "p99", "max")))
+    return table
+
+
+def _time(summary: Summary) -> Table:
+    """Compute and exposed time add up to the time of all steps."""
+    exposed = summary.exposed_s["total"]
+    whole = summary.compute_s + exposed
+    table = _table("where the time of steps went", "", "time", "share", "")
+    table.columns[3].justify = "left"
+
+    def add(name: str, time_s: float, style: str = "") -> None:
+        share = time_s / whole if whole else 0.0
+        bar = "█" * round(share * _BAR) or ("▏" if time_s else "")
+        table.add_row(Text(name, style=style), duration_text(time_s), percent_text(share), bar)
+
+    add("compute", summary.compute_s)
+    add("exposed (waiting)", exposed, "bold")
+    for name, time_s in summary.exposed_s.items():
+        if name != "total" and time_s:
+            add(f"  {cause_title(name)}", time_s)
+    table.add_section()
+    table.add_row("hidden transfer time", duration_text(summary.hidden_s), "", "")
+    efficiency = percent_text(summary.overlap_efficiency)
+    table.add_row("overlap efficiency", "", efficiency, "hidden / (hidden + exposed)")
+    return table
+
+
+def _hits(summary: Summary) -> Table:
+    heads = ("tier", "reads found here", "evictions", "peak use", "capacity", "full")
+    table = _table("page reads by tier", *heads)
+    for tier, rate in summary.tier_hit_rate.items():
+        peak, capacity = summary.peak_bytes[tier], summary.capacity_bytes[tier]
+        table.add_row(
+            tier,
+            percent_text(rate),
+            count_text(summary.evictions_by_tier[tier]),
+            bytes_text(peak),
+            bytes_text(capacity),
+            percent_text(peak / capacity if capacity else 0.0),
+        )
+    if summary.absent_rate:
+        table.add_row("nowhere", percent_text(summary.absent_rate), "", "", "", "")
+    return table
+
+
+def _lanes(summary: Summary) -> Table:
+    heads = ("lane", "in use", "mean queue", "in system", "transfers", "hidden", "waited")
+    table = _table("links, ports and codecs", *heads)
+    for name, lane in summary.links.items():
+        if lane.transfers:
+            table.add_row(
+                name,
+                percent_text(lane.utilisation),
+                duration_text(lane.mean_queue_s),
+                number_text(lane.mean_in_system),
+                count_text(lane.transfers),
+                duration_text(lane.hidden_s),
+                duration_text(lane.exposed_s),
+            )
+    return table
+
+
+def _bytes(summary: Summary) -> Table:
+    names = list(summary.bytes_by_class)
+    table = _table("bytes over each link", "link", *(class_title(name) for name in names))
+    for link, sizes in summary.bytes_by_link.items():
+        if sizes["total"]:
+            table.add_row(link, *(bytes_text(sizes[name]) for name in names))
+    return table
+
+
+def _closing(summary: Summary) -> Iterator[str]:
+    fate = summary.prefetch
+    issued = fate["issued"]
+    if issued or fate["dropped"]:
+        shares = " · ".join(
+            f"{name} {percent_text(fate[name] / issued if issued else 0.0)}"
+            for name in ("timely", "late", "wasted")
+        )
+        yield f"{count_text(issued)} prefetches: {shares} · {count_text(fate['dropped'])} more dropped"
+    yield (
+        f"{count_text(summary.steps)} steps · {count_text(summary.accesses)} page reads · "
+        f"{count_text(summary.evictions)} evictions · {count_text(summary.discards)} discards"
+    )
+    yield (
+        f"makespan {duration_text(summary.makespan_s)} · idle {duration_text(summary.idle_s)} · "
+        f"{count_text(summary.events)} events"
+    )
+    if summary.records != "all":
+        yield f"{NOT_RECORDED}: needs execution.records: all"

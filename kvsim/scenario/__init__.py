@@ -1,0 +1,1 @@
+"""What is simulated: frozen specs, the catalog, the loader. No clock, no SimPy."""

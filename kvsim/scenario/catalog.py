@@ -1,0 +1,106 @@
+"""What the catalog holds: LLM shapes, GPUs and storage schemes, and the lookup of their names.
+
+The entries themselves are YAML, in `models/`; links and hierarchy presets there use the specs of
+`kvsim.scenario.hierarchy`.
+"""
+
+from fractions import Fraction
+from functools import lru_cache
+
+from pydantic import Field
+
+from kvsim.scenario.base import Count, Name, Number, Spec
+from kvsim.units import Bandwidth, Bytes, FlopRate
+
+__all__ = ["FP16", "GpuSpec", "LlmSpec", "SchemeSpec"]
+
+
+class LlmSpec(Spec):
+    """The shape of a language model, as far as its KV cache and its compute time depend on it."""
+
+    name: Name
+    """Name of the model."""
+    layers: Count
+    """Number of transformer layers."""
+    hidden: Count
+    """Width of the residual stream, in scalars."""
+    heads: Count
+    """Number of query heads."""
+    kv_heads: Count
+    """Number of key/value heads; fewer than `heads` with grouped-query attention."""
+    head_dim: Count
+    """Scalars of one head."""
+    parameters: Count
+    """Number of parameters."""
+    active_parameters: Count | None = None
+    """Parameters used for one token, for mixtures of experts. Default: all."""
+    mla: Count | None = None
+    """Scalars kept per token and layer by multi-head latent attention, in place of keys and values.
+    Default: no latent attention."""
+    source: str = ""
+    """Where the figures come from."""
+
+    @property
+    def kv_scalars_per_token_layer(self) -> int:
+        """Scalars kept for one token in one layer: keys and values of all KV heads, or the latent."""
+        return self.mla if self.mla is not None else 2 * self.kv_heads * self.head_dim
+
+    @property
+    def active(self) -> int:
+        """Parameters used for one token."""
+        return self.active_parameters if self.active_parameters is not None else self.parameters
+
+
+class GpuSpec(Spec):
+    """What the roofline and the checks need to know of an accelerator."""
+
+    name: Name
+    """Name of the GPU."""
+    memory: Bytes
+    """Size of its memory."""
+    bandwidth: Bandwidth
+    """Bandwidth of its memory."""
+    flops: FlopRate
+    """Peak dense fp16 compute rate."""
+    l2: Bytes
+    """Size of its L2 cache."""
+    host_link: Name
+    """What connects it to the host, such as `pcie5-x16`."""
+    power_w: Number
+    """Board power, in watts."""
+    source: str = ""
+    """Where the figures come from."""
+
+
+@lru_cache(maxsize=256)
+def _exact(number: float) -> Fraction:
+    """The decimal number a person wrote, not the nearest binary fraction."""
+    return Fraction(repr(number))
+
+
+class SchemeSpec(Spec):
+    """A storage format of pages: its size, and what it costs to convert into it and back."""
+
+    name: Name
+    """Name of the scheme, such as `fp16` or `q4_0`."""
+    bits: Number = Field(le=64)
+    """Bits per scalar, the overhead of blocks and scales included."""
+    compress: Bandwidth | None = None
+    """Codec throughput into this scheme, in bytes of the wider side. Default: it costs nothing."""
+    decompress: Bandwidth | None = None
+    """Codec throughput out of this scheme, in bytes of the wider side. Default: it costs nothing."""
+    source: str = ""
+    """Where the figures come from."""
+
+    def bytes(self, scalars: int) -> int:
+        """Bytes of a page of that many scalars: rounded down, but never 0."""
+        exact = _exact(self.bits)
+        return max(1, scalars * exact.numerator // (8 * exact.denominator))
+
+    def exact_bytes(self, scalars: int) -> Fraction:
+        """The same without rounding, for rates and sums."""
+        return scalars * _exact(self.bits) / 8
+
+
+FP16 = SchemeSpec(name="fp16", bits=16.0, source="IEEE 754 binary16: 2 bytes a scalar")
+"""The default scheme."""

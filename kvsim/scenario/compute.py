@@ -1,0 +1,107 @@
+"""How long the GPU computes: a given time, or the roofline of the model on the GPU.
+
+The roofline of one decoded token in one layer, for a batch of B sequences with a context of C tokens::
+
+    bytes = 2 P/L + B C s        flops = 2 P/L B + 4 B C h d
+    time  = max(bytes / (bandwidth e_b), flops / (peak e_f))
+
+with P active parameters (in fp16) and L layers, s bytes of KV per token and layer in the scenario's scheme,
+h query heads of d scalars, and e the efficiencies of `execution`. Attention costs 2 h d each for the scores
+and for the weighted sum, hence 4; a prompt attends causally, which halves its square term.
+
+All arithmetic is rational; each result is rounded up once, to a whole tick.
+"""
+
+from fractions import Fraction
+from math import ceil, floor
+
+from kvsim.scenario.scenario import Scenario
+from kvsim.units import TICKS_PER_SECOND
+
+__all__ = ["ComputeModel"]
+
+
+class ComputeModel:
+    """Compute times of a scenario, in ticks.
+
+    A given `execution.compute_time` is the time of one layer access whatever it works on, so a whole model
+    takes that time once per layer (once, without a model). Otherwise the scenario must have a model and a
+    GPU, else ValueError.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        execution, model, gpu = scenario.execution, scenario.model, scenario.gpu
+        self._given = execution.compute_time
+        self._layers = model.layers if model is not None else 1
+        if self._given is not None:
+            return
+        if model is None or gpu is None:
+            raise ValueError("compute time needs `execution.compute_time`, or a model and a GPU")
+        byte_ticks = TICKS_PER_SECOND / (gpu.bandwidth * _decimal(execution.bandwidth_efficiency))
+        flop_ticks = TICKS_PER_SECOND / (gpu.flops * _decimal(execution.flops_efficiency))
+        weights = Fraction(model.active, model.layers)
+        # Ticks per layer: to stream the weights, to stream one token of KV, to apply the weights to one
+        # token, and to attend from one token to one token.
+        self._stream_weights = 2 * weights * byte_ticks
+        self._stream_token = scenario.scheme.exact_bytes(model.kv_scalars_per_token_layer) * byte_ticks
+        self._apply_weights = 2 * weights * flop_ticks
+        self._attend_token = 4 * model.heads * model.head_dim * flop_ticks
+
+    def layer_ticks(self, batch: int, context_tokens: int) -> int:
+        """One layer of one decode step: one new token for each of `batch` sequences of that context."""
+        if self._given is not None:
+            return self._given
+        stream = self._stream_weights + batch * context_tokens * self._stream_token
+        compute = batch * (self._apply_weights + context_tokens * self._attend_token)
+        return ceil(max(stream, compute))
+
+    def prefill_ticks(self, new_tokens: int, context_tokens: int = 0) -> int:
+        """The whole model over `new_tokens` of a prompt that follow `context_tokens` already cached."""
+        if new_tokens <= 0:
+            return 0
+        if self._given is not None:
+            return self._given * self._layers
+        pairs = new_tokens * context_tokens + Fraction(new_tokens * (new_tokens + 1), 2)
+        stream = self._stream_weights + (context_tokens + new_tokens) * self._stream_token
+        compute = new_tokens * self._apply_weights + pairs * self._attend_token
+        return ceil(self._layers * max(stream, compute))
+
+    def decode_ticks(self, context_tokens: int, output_tokens: int) -> int:
+        """The whole model for `output_tokens` decode steps of one sequence, the context growing by one each.
+
+        The first step sees `context_tokens`. Rounded up once, over all steps.
+        """
+        if output_tokens <= 0:
+            return 0
+        if self._given is not None:
+            return self._given * self._layers * output_tokens
+        last = context_tokens + output_tokens - 1
+        if self._stream_token == self._attend_token:
+            streamed = last if self._stream_weights >= self._apply_weights else context_tokens - 1
+            return self._sum_ticks(context_tokens, last, context_tokens, streamed)
+        cross = (self._apply_weights - self._stream_weights) / (self._stream_token - self._attend_token)
+        if self._stream_token < self._attend_token:  # streaming bounds the short contexts
+            return self._sum_ticks(context_tokens, last, context_tokens, floor(cross))
+        return self._sum_ticks(context_tokens, last, ceil(cross), last)
+
+    def _sum_ticks(self, first: int, last: int, streamed_from: int, streamed_to: int) -> int:
+        """All layers of the steps at contexts first … last, of which those given are bound by streaming."""
+        low, high = max(first, streamed_from), min(last, streamed_to)
+        streamed, streamed_contexts = _series(low, high)
+        steps, contexts = _series(first, last)
+        total = streamed * self._stream_weights + streamed_contexts * self._stream_token
+        total += (steps - streamed) * self._apply_weights
+        total += (contexts - streamed_contexts) * self._attend_token
+        return ceil(self._layers * total)
+
+
+def _decimal(share: float) -> Fraction:
+    """The decimal number a person wrote, not the nearest binary fraction."""
+    return Fraction(repr(share))
+
+
+def _series(first: int, last: int) -> tuple[int, int]:
+    """How many numbers from first to last there are, and their sum."""
+    if last < first:
+        return 0, 0
+    return last - first + 1, (first + last) * (last - first + 1) // 2

@@ -1,0 +1,97 @@
+"""Sizes that follow from a scenario: bytes of a page in each tier, pages of a layer, room of a tier.
+
+Pure functions on specs. The checks use them to refuse what cannot run, the engine to turn a capacity in
+pages into bytes.
+"""
+
+from math import ceil
+
+from kvsim.scenario.catalog import SchemeSpec
+from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.workload import DenseDecode, Mooncake, RagBurst, SparseDecode
+from kvsim.units import PageCount
+
+__all__ = [
+    "RAG_BURST_SPREAD",
+    "capacity_bytes",
+    "full_pages",
+    "initial_pages",
+    "layer_pages",
+    "page_bytes",
+    "page_scalars",
+    "tier_scheme",
+]
+
+RAG_BURST_SPREAD = 64
+"""A `rag_burst` page has its base number of scalars, more or less up to this many."""
+
+
+def tier_scheme(scenario: Scenario, tier: int) -> SchemeSpec:
+    """The storage format of pages in a tier: its own, or the scenario's."""
+    return scenario.hierarchy.tiers[tier].scheme or scenario.scheme
+
+
+def page_scalars(scenario: Scenario) -> int | None:
+    """Scalars of the workload's largest page; None if the workload does not say, or a model is missing."""
+    work = scenario.workload
+    if isinstance(work, RagBurst):
+        return work.base_scalars + RAG_BURST_SPREAD
+    if isinstance(work, Mooncake) and work.block_bytes is not None:
+        return ceil(work.block_bytes / scenario.scheme.exact_bytes(1))
+    if scenario.model is None:
+        return None
+    token = scenario.model.kv_scalars_per_token_layer
+    if isinstance(work, Mooncake):
+        return work.block_tokens * token * scenario.model.layers
+    if isinstance(work, (DenseDecode, SparseDecode)):
+        return work.page_tokens * token
+    return None
+
+
+def page_bytes(scenario: Scenario, tier: int) -> int | None:
+    """Bytes of the workload's largest page in a tier; None as for `page_scalars`."""
+    scalars = page_scalars(scenario)
+    return None if scalars is None else tier_scheme(scenario, tier).bytes(scalars)
+
+
+def capacity_bytes(scenario: Scenario, tier: int) -> int | None:
+    """Capacity of a tier in bytes; a number of pages counts as that many of the workload's largest page.
+
+    None if the capacity is given in pages and the size of a page is not known.
+    """
+    capacity = scenario.hierarchy.tiers[tier].capacity
+    if not isinstance(capacity, PageCount):
+        return capacity
+    page = page_bytes(scenario, tier)
+    return None if page is None else capacity.pages * page
+
+
+def full_pages(work: DenseDecode | SparseDecode, step: int) -> int:
+    """Full pages of one sequence in one layer when a step starts; an unfinished page is not paged yet."""
+    return (work.context_tokens + step) // work.page_tokens
+
+
+def layer_pages(scenario: Scenario) -> int | None:
+    """Most pages that one layer access needs together; None if that is up to a trace or to custom code.
+
+    For decode that is in the last step, when the context is longest.
+    """
+    work = scenario.workload
+    if isinstance(work, RagBurst):
+        return 1
+    if not isinstance(work, (DenseDecode, SparseDecode)):
+        return None
+    steps = min(work.steps, scenario.execution.max_steps or work.steps)
+    readable = full_pages(work, steps - 1)
+    if isinstance(work, SparseDecode):
+        parts = (work.sink_tokens, work.recent_tokens, work.top_k_tokens)
+        readable = min(readable, sum(-(-tokens // work.page_tokens) for tokens in parts))
+    return work.batch * readable
+
+
+def initial_pages(scenario: Scenario) -> int:
+    """Pages that exist when a decode starts, all layers and sequences; 0 for other workloads."""
+    work, model = scenario.workload, scenario.model
+    if model is None or not isinstance(work, (DenseDecode, SparseDecode)):
+        return 0
+    return model.layers * work.batch * full_pages(work, 0)

@@ -1,0 +1,41 @@
+"""Who decides: the names of the policies and their options."""
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
+
+from kvsim.scenario.base import Name, Spec
+
+__all__ = ["PolicyRef", "PolicySpec"]
+
+
+class PolicyRef(Spec):
+    """A policy by name, with options if it has any. In YAML a plain name will do."""
+
+    name: Name
+    """Registered name, or `module:Class`."""
+    options: dict[str, Any] = Field(default_factory=dict)
+    """What the policy is built with. Default: its own defaults."""
+
+    @model_serializer(mode="wrap")
+    def _plain(self, handler: SerializerFunctionWrapHandler) -> Any:
+        return handler(self) if self.options else self.name
+
+
+def _from_name(value: object) -> object:
+    return {"name": value} if isinstance(value, str) else value
+
+
+_Ref = Annotated[PolicyRef, BeforeValidator(_from_name)]
+
+
+class PolicySpec(Spec):
+    """The three decisions: what leaves, what comes early, where pages start."""
+
+    eviction: _Ref = PolicyRef(name="lru")
+    """Which page leaves a full tier. Default `lru`."""
+    prefetch: _Ref = PolicyRef(name="none")
+    """Which pages are fetched before they are asked for. Default `none`."""
+    placement: Literal["fill", "last"] = "fill"
+    """Where pages that exist at the start are put: `fill` the fastest tier first, or all in the `last`.
+    Default `fill`."""

@@ -1,0 +1,136 @@
+"""The books of a run: time, bytes, space and pages, each summed twice from different sources."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from kvsim.errors import AuditError
+from kvsim.sim.decode import Decoder
+from kvsim.sim.hierarchy import Hierarchy
+from kvsim.sim.records import STEP_COLUMNS, Records
+from kvsim.sim.residency import MOVING
+from kvsim.sim.topology import Topology
+
+_FIRST_CAUSE = STEP_COLUMNS.index("demand_queueing")
+_LAST_CAUSE = STEP_COLUMNS.index("late_prefetch")
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """The live objects of a finished run that keep accounts."""
+
+    topology: Topology
+    hierarchy: Hierarchy
+    decoder: Decoder
+    records: Records
+
+
+def audit(books: Books) -> None:
+    """Raise AuditError with every account that does not balance."""
+    findings = (*_time(books), *_bytes(books), *_space(books), *_pages(books), *_prefetches(books))
+    if findings:
+        raise AuditError(findings)
+
+
+def _time(books: Books) -> Iterator[str]:
+    """For each step, end - start = compute + exposed; steps and idle time are the makespan."""
+    decoder = books.decoder
+    steps = books.records.steps.array()
+    span = books.records.steps.column("end") - books.records.steps.column("start")
+    exposed = steps[:, _FIRST_CAUSE : _LAST_CAUSE + 1].sum(axis=1)
+    spent = books.records.steps.column("compute") + exposed
+    for row in np.flatnonzero(span != spent)[:3]:
+        yield f"time: step {row} lasts {span[row]} ticks, its compute and exposed time {spent[row]}"
+    total = int(span.sum()) + decoder.idle
+    if total != decoder.end:
+        yield f"time: steps and idle time sum to {total} ticks, the makespan is {decoder.end}"
+    if books.records.keep_events:
+        yield from _intervals(books.records)
+
+
+def _intervals(records: Records) -> Iterator[str]:
+    """The recorded intervals of each step re-sum to its compute and exposed time."""
+    count = len(records.steps.array())
+    steps = records.steps.array()
+    for table, expected in (
+        (records.layers, records.steps.column("compute")),
+        (records.stalls, steps[:, _FIRST_CAUSE : _LAST_CAUSE + 1].sum(axis=1)),
+    ):
+        sums = np.zeros(count, dtype=np.int64)
+        np.add.at(sums, table.column("step"), table.column("end") - table.column("start"))
+        for row in np.flatnonzero(sums != expected)[:3]:
+            name = "compute" if table is records.layers else "stalls"
+            yield (
+                f"time: {name} of step {row} sum to {sums[row]} ticks in the records, "
+                f"{expected[row]} in the step"
+            )
+
+
+def _bytes(books: Books) -> Iterator[str]:
+    """What enters a lane leaves it, and is what its transfers carried."""
+    recorded = np.zeros(len(books.topology.lanes), dtype=np.int64)
+    hops = books.records.hops
+    np.add.at(recorded, hops.column("lane"), hops.column("bytes"))
+    for lane, carried in zip(books.topology.lanes, recorded, strict=True):
+        if lane.bytes_in != lane.bytes_out:
+            yield f"bytes: {lane.bytes_in} entered {lane.name} but {lane.bytes_out} left it"
+        if books.records.keep_events and carried != lane.bytes_in:
+            yield f"bytes: {lane.bytes_in} entered {lane.name} but its transfers carried {carried}"
+
+
+def _space(books: Books) -> Iterator[str]:
+    """Room in use = room taken - room given back = what the resident pages need, never above capacity."""
+    resident = books.hierarchy.residency.resident_bytes()
+    space = books.records.space
+    for tier, needed in zip(books.topology.tiers, resident, strict=True):
+        balance = tier.taken - tier.released
+        if balance != needed:
+            yield f"space: tier {tier.name} took and gave back to {balance} bytes, its pages need {needed}"
+        in_use = tier.capacity - tier.free
+        if in_use != needed:
+            yield f"space: tier {tier.name} has {in_use} bytes in use, its pages need {needed}"
+        if books.hierarchy.used[tier.number] != needed:
+            used = books.hierarchy.used[tier.number]
+            yield f"space: {used} bytes were decided to be in tier {tier.name}, its pages need {needed}"
+        if tier.waiting:
+            yield f"space: {len(tier.waiting)} requests still wait for room in tier {tier.name}"
+        if books.records.keep_events:
+            level = np.cumsum(space.column("delta")[space.column("tier") == tier.number])
+            if len(level) and (level.max() > tier.capacity or level.min() < 0):
+                yield f"space: tier {tier.name} was at {level.max()} of {tier.capacity} bytes"
+
+
+def _pages(books: Books) -> Iterator[str]:
+    """Nothing is left pinned or in flight, and the policy knows where everything is."""
+    hierarchy = books.hierarchy
+    residency = hierarchy.residency
+    moving = np.flatnonzero(residency.codes & MOVING)
+    if len(moving):
+        yield f"pages: {len(moving)} pages are still in flight, the first is page {moving[0]}"
+    if books.decoder.open_plans or residency.floor <= residency.epoch:
+        yield f"pages: {books.decoder.open_plans} layers still pin their pages"
+    tiers = residency.snapshot()
+    for tier in range(residency.tier_count):
+        believed = np.sort(np.fromiter(hierarchy.policy.contents(tier), np.int64))
+        truly = np.flatnonzero(tiers == tier)
+        if not np.array_equal(believed, truly):
+            odd = [*np.setxor1d(believed, truly), *believed]
+            yield (
+                f"pages: policy {hierarchy.policy.name} believes {len(believed)} pages in tier {tier}, "
+                f"{len(truly)} are; one of them is page {odd[0]}"
+            )
+        copies = residency.kept_copies(tier)
+        stray = copies[(tiers[copies] < 0) | (tiers[copies] >= tier)]
+        if len(stray):
+            yield f"pages: tier {tier} keeps a copy of page {stray[0]}, which is nowhere above it"
+
+
+def _prefetches(books: Books) -> Iterator[str]:
+    """Every prefetch was timely, late or wasted."""
+    info = books.hierarchy.speculation.info()
+    judged = info.timely + info.late + info.wasted
+    if info.issued != judged:
+        yield f"prefetches: {info.issued} were issued but {judged} judged"

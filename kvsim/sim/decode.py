@@ -1,0 +1,290 @@
+"""The decode process: steps, layer after layer, in each overlap mode."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections import deque
+from collections.abc import Callable, Generator, Iterator
+from itertools import islice
+from typing import Any
+
+from simpy import Environment
+
+from kvsim.policies.base import PrefetchPolicy
+from kvsim.sim.exposure import attribute
+from kvsim.sim.hierarchy import Hierarchy
+from kvsim.sim.lane import Lane
+from kvsim.sim.movers import ConcurrentMover, SequentialMover
+from kvsim.sim.plan import Plan
+from kvsim.sim.records import Cause, Records, TransferClass
+from kvsim.workloads.base import LayerAccess, Step
+
+Process = Generator[Any, Any, None]
+STEPS_A_PACK = 64
+"""Steps between two looks at how much the records have grown."""
+
+
+class Tally:
+    """What one step has spent and found so far."""
+
+    __slots__ = ("absent", "accesses", "arrival", "compute", "exposed", "hits", "late", "number", "start")
+
+    def __init__(self, number: int, arrival: int, start: int) -> None:
+        self.number = number
+        self.arrival = arrival
+        self.start = start
+        self.compute = 0
+        self.exposed = [0] * len(Cause)
+        self.accesses = 0
+        self.hits = 0
+        self.late = 0
+        self.absent = 0
+
+    def row(self, end: int) -> tuple[int, ...]:
+        """The row of the `steps` table."""
+        return (
+            self.number,
+            self.arrival,
+            self.start,
+            end,
+            self.compute,
+            *self.exposed,
+            self.accesses,
+            self.hits,
+            self.late,
+            self.absent,
+        )
+
+
+class Decoder(ABC):
+    """Runs the steps of a workload as one SimPy process.
+
+    Subclasses say how a layer's pages get there; the order of decisions is the same for all.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        hierarchy: Hierarchy,
+        records: Records,
+        read_latency: int,
+    ) -> None:
+        self.env = env
+        self.hierarchy = hierarchy
+        self.records = records
+        self.read_latency = read_latency
+        self.steps = 0
+        self.idle = 0
+        self.end = 0
+        self.open_plans = 0
+        """Announced layers not released yet."""
+
+    @property
+    def now(self) -> int:
+        """The clock, in ticks."""
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        return now
+
+    def run(self, steps: Iterator[Step], progress: Callable[[int], None] | None) -> Process:
+        """The process: one step after another until the workload ends."""
+        for step in steps:
+            free = self.now
+            arrival = free if step.arrival_ticks is None else step.arrival_ticks
+            if arrival > free:
+                self.idle += arrival - free
+                yield self.env.timeout(arrival - free)
+            tally = Tally(self.steps, min(arrival, self.now), self.now)
+            self.hierarchy.mover.step = self.steps
+            yield from self.step(step, tally)
+            self._close(tally)
+            if progress is not None:
+                progress(self.steps)
+
+    @abstractmethod
+    def step(self, step: Step, tally: Tally) -> Process:
+        """Announce, wait, compute, release: layer after layer."""
+
+    def _open(self, access: LayerAccess, cls: TransferClass, tally: Tally) -> Plan:
+        plan = self.hierarchy.announce(access, cls)
+        self.open_plans += 1
+        tally.accesses += len(access.pages)
+        tally.hits += plan.hits
+        tally.absent += plan.absent
+        return plan
+
+    def _release(self, plan: Plan) -> None:
+        self.hierarchy.release(plan)
+        self.open_plans -= 1
+
+    def compute_ticks(self, plan: Plan) -> int:
+        """Compute time of the layer, absent pages included."""
+        access = plan.access
+        ticks = access.compute_ticks
+        if access.absent_ticks is not None:
+            ticks += access.absent_ticks(plan.absent)
+        return ticks
+
+    def computed(self, plan: Plan, tally: Tally, start: int) -> None:
+        """Book a compute interval that ends now."""
+        now = self.now
+        tally.compute += now - start
+        self.records.layers.add((tally.number, plan.access.layer, start, now))
+
+    def _close(self, tally: Tally) -> None:
+        self.end = self.now
+        self.steps += 1
+        self.records.steps.add(tally.row(self.end))
+        if not self.steps % STEPS_A_PACK:
+            self.records.pack()
+
+
+class ConcurrentDecoder(Decoder):
+    """Misses are fetched concurrently.
+
+    While a layer computes, the next `depth` layers of the step are announced ahead, and
+    `guess` may bring pages nobody has asked for.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        hierarchy: Hierarchy,
+        records: Records,
+        read_latency: int,
+        *,
+        mover: ConcurrentMover,
+        lanes: list[Lane],
+        depth: int,
+        guess: PrefetchPolicy | None,
+    ) -> None:
+        super().__init__(env, hierarchy, records, read_latency)
+        self.mover = mover
+        self.lanes = lanes
+        self.depth = depth
+        self.guess = guess
+
+    def step(self, step: Step, tally: Tally) -> Process:
+        ahead: deque[Plan] = deque()
+        upcoming = iter(step.layers)
+        waiting: LayerAccess | None = next(upcoming, None)
+        while ahead or waiting is not None:
+            if ahead:
+                plan = ahead.popleft()
+            else:
+                assert waiting is not None
+                plan = self._open_window(waiting, TransferClass.DEMAND, tally)
+                waiting = next(upcoming, None)
+            yield from self._gather(plan, tally)
+            while waiting is not None and len(ahead) < self.depth and self._fits(waiting, plan):
+                ahead.append(self._open_window(waiting, TransferClass.PREFETCH, tally))
+                waiting = next(upcoming, None)
+            if self.guess is not None:
+                access = plan.access
+                self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
+            yield from self._compute(plan, tally)
+
+    def _open_window(self, access: LayerAccess, cls: TransferClass, tally: Tally) -> Plan:
+        plan = self._open(access, cls, tally)
+        if self.depth:
+            plan.bytes = self.hierarchy.residency.bytes_in_first_tier(access.pages)
+            self.hierarchy.pinned_bytes += plan.bytes
+        return plan
+
+    def _fits(self, access: LayerAccess, running: Plan) -> bool:
+        """Whether a further layer fits in tier 0 beside all pinned ones and the pages about to be born."""
+        hierarchy = self.hierarchy
+        residency = hierarchy.residency
+        wanted = residency.bytes_in_first_tier(access.pages)
+        wanted += residency.bytes_in_first_tier(running.access.created)
+        return hierarchy.pinned_bytes + wanted <= hierarchy.capacities[0]
+
+    def _gather(self, plan: Plan, tally: Tally) -> Process:
+        """Have the layer's pages in place."""
+        if plan.direct:
+            self.hierarchy.read_in_place(plan)
+        ahead, late = plan.fetched_ahead() if plan.moves or plan.prefetched else (0, 0)
+        if ahead:
+            self.hierarchy.speculation.judged(ahead - late, late)
+            tally.late += late
+        if plan.pending:
+            self._hurry(plan)
+            yield from self._wait(plan, tally)
+
+    def _hurry(self, plan: Plan) -> None:
+        for move in plan.moves:
+            if move.cls > TransferClass.DEMAND and not move.committed:
+                self.mover.dma.raise_class(move, TransferClass.DEMAND)
+
+    def _wait(self, plan: Plan, tally: Tally) -> Process:
+        begin = self.now
+        plan.wake = self.env.event()
+        yield plan.wake
+        end = self.now
+        last = plan.last
+        assert last is not None
+        for start, stop, cause, lane in attribute(last, begin, end, self.lanes):
+            tally.exposed[cause] += stop - start
+            row = (tally.number, plan.access.layer, start, stop, cause, lane, (last.leader or last).number)
+            self.records.stalls.add(row)
+
+    def _compute(self, plan: Plan, tally: Tally) -> Process:
+        start = self.now
+        ticks = self.compute_ticks(plan) + (self.read_latency if plan.hits else 0)
+        if ticks:
+            yield self.env.timeout(ticks)
+        self.computed(plan, tally, start)
+        self._release(plan)
+        births = self.hierarchy.create(plan)
+        if births is not None:
+            yield from self._wait(births, tally)
+
+
+class SequentialDecoder(Decoder):
+    """Everything happens one after another on the step's own time."""
+
+    def __init__(
+        self,
+        env: Environment,
+        hierarchy: Hierarchy,
+        records: Records,
+        read_latency: int,
+        *,
+        mover: SequentialMover,
+    ) -> None:
+        super().__init__(env, hierarchy, records, read_latency)
+        self.mover = mover
+
+    def step(self, step: Step, tally: Tally) -> Process:
+        mover = self.mover
+        mover.exposed = tally.exposed
+        mover.clock = self.now
+        for access in step.layers:
+            mover.layer = access.layer
+            plan = self._open(access, TransferClass.DEMAND, tally)
+            self.hierarchy.read_in_place(plan)
+            start = mover.clock
+            mover.clock += self.compute_ticks(plan) + plan.hits * self.read_latency
+            tally.compute += mover.clock - start
+            self.records.layers.add((tally.number, access.layer, start, mover.clock))
+            self._release(plan)
+            self.hierarchy.create(plan)
+        if mover.clock > self.now:
+            yield self.env.timeout(mover.clock - self.now)
+
+
+class IdealDecoder(Decoder):
+    """Transfers cost nothing: the step is its compute."""
+
+    def step(self, step: Step, tally: Tally) -> Process:
+        for access in step.layers:
+            plan = self._open(access, TransferClass.DEMAND, tally)
+            start = self.now
+            yield self.env.timeout(self.compute_ticks(plan))
+            self.computed(plan, tally, start)
+            self._release(plan)
+            self.hierarchy.create(plan)
+
+
+def limited(steps: Iterator[Step], most: int | None) -> Iterator[Step]:
+    """At most so many steps."""
+    return steps if most is None else islice(steps, most)

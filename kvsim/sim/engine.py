@@ -1,0 +1,232 @@
+"""One run: builds the machine and the processes, lets time pass, checks the books."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from simpy import Environment
+
+from kvsim.errors import SimulationError
+from kvsim.policies import make_eviction, make_prefetch
+from kvsim.scenario.hierarchy import TierSpec
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.audit import Books, audit
+from kvsim.sim.decode import ConcurrentDecoder, Decoder, IdealDecoder, SequentialDecoder, limited
+from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.hierarchy import Hierarchy
+from kvsim.sim.lane import Lane
+from kvsim.sim.move import Mover
+from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
+from kvsim.sim.prefetcher import Speculation
+from kvsim.sim.records import Cause, Records
+from kvsim.sim.residency import Residency
+from kvsim.sim.result import LaneInfo, RunResult, TierInfo
+from kvsim.sim.topology import UNBOUNDED, Topology
+from kvsim.units import PageCount
+from kvsim.workloads import make_workload
+from kvsim.workloads.base import Workload
+
+Progress = Callable[[int], None]
+
+
+def simulate(
+    scenario: Scenario, workload: Workload | None = None, progress: Progress | None = None
+) -> RunResult:
+    """Run a scenario to its end and audit it.
+
+    `workload` replaces the one the scenario describes; `progress` is told the number of
+    finished steps after each. Raises SimulationError when the scenario cannot go on,
+    TraceError when its trace is broken, AuditError when the books do not balance.
+    """
+    return Simulation(scenario, workload or make_workload(scenario)).run(progress)
+
+
+class Simulation:
+    """The live objects of one run."""
+
+    def __init__(self, scenario: Scenario, workload: Workload) -> None:
+        self.scenario = scenario
+        self.workload = workload
+        self.env = Environment()
+        execution = scenario.execution
+        self.records = Records(execution.records == "all")
+        sizes = _page_sizes(scenario, workload)
+        self.residency = Residency(len(scenario.hierarchy.tiers), sizes, workload.initial_pages)
+        capacities = [_capacity(spec, sizes[k]) for k, spec in enumerate(scenario.hierarchy.tiers)]
+        self.topology = Topology(self.env, scenario, capacities)
+        self._connect_records()
+        policy = scenario.policy
+        self.hierarchy = Hierarchy(
+            scenario.hierarchy.tiers,
+            capacities,
+            self.residency,
+            make_eviction(policy.eviction.name, self.residency, policy.eviction.options),
+            self._mover(),
+            Speculation(execution.dma.prefetch_limit),
+            workload.absent,
+        )
+        _place(self.hierarchy, workload.initial_pages, scenario)
+        for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
+            tier.furnish(used)
+        self.decoder = self._decoder()
+
+    def run(self, progress: Progress | None) -> RunResult:
+        """Let time pass until nothing happens any more, then audit."""
+        steps = limited(self.workload.steps(), self.scenario.execution.max_steps)
+        process = self.env.process(self.decoder.run(steps, progress))
+        with _patient_collector():
+            self.env.run()
+        if not process.processed:
+            raise SimulationError(f"step {self.decoder.steps} waits for something that will never happen")
+        audit(Books(self.topology, self.hierarchy, self.decoder, self.records))
+        return self._result()
+
+    def _connect_records(self) -> None:
+        for lane in self.topology.lanes:
+            lane.log = self.records.hops.add
+        for tier in self.topology.tiers:
+            tier.log = self.records.space.add
+
+    def _mover(self) -> Mover:
+        overlap = self.scenario.execution.overlap
+        if overlap == "ideal":
+            return FreeMover(self.residency, self.topology.tiers)
+        if overlap == "serial":
+            mover = SequentialMover(self.env, self.residency, self.topology, self.records)
+            for tier in self.topology.tiers:
+                tier.log = mover.log_space
+            return mover
+        dma = self.scenario.execution.dma
+        scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
+        return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
+
+    def _decoder(self) -> Decoder:
+        execution = self.scenario.execution
+        read_latency = self.scenario.hierarchy.tiers[0].read_latency
+        mover = self.hierarchy.mover
+        if isinstance(mover, SequentialMover):
+            return SequentialDecoder(self.env, self.hierarchy, self.records, read_latency, mover=mover)
+        if not isinstance(mover, ConcurrentMover):
+            return IdealDecoder(self.env, self.hierarchy, self.records, read_latency)
+        prefetch = self.scenario.policy.prefetch
+        speculative = execution.overlap == "async" and prefetch.name != "none"
+        guess = make_prefetch(prefetch.name, self.residency, prefetch.options) if speculative else None
+        return ConcurrentDecoder(
+            self.env,
+            self.hierarchy,
+            self.records,
+            read_latency,
+            mover=mover,
+            lanes=self.topology.lanes,
+            depth=execution.depth if execution.overlap in ("layered", "async") else 0,
+            guess=guess,
+        )
+
+    def _result(self) -> RunResult:
+        decoder, hierarchy = self.decoder, self.hierarchy
+        steps = self.records.steps
+
+        def total(column: str) -> int:
+            return int(steps.column(column).sum())
+
+        return RunResult(
+            scenario=self.scenario,
+            records=self.records,
+            lanes=tuple(_lane_info(lane) for lane in self.topology.lanes),
+            tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
+            prefetch=hierarchy.speculation.info(),
+            accesses=total("accesses"),
+            absent=hierarchy.absent,
+            steps=decoder.steps,
+            makespan_ticks=decoder.end,
+            compute_ticks=total("compute"),
+            idle_ticks=decoder.idle,
+            exposed_ticks=tuple(total(cause.name.lower()) for cause in Cause),
+            events=next(self.env._eid),
+            residency=self.residency.snapshot(),
+        )
+
+    def _tier_info(self, k: int) -> TierInfo:
+        tier = self.topology.tiers[k]
+        return TierInfo(
+            name=tier.name,
+            capacity_bytes=tier.capacity,
+            initial_bytes=tier.initial,
+            arrived_bytes=tier.taken - tier.initial,
+            departed_bytes=tier.released,
+            resident_bytes=tier.capacity - tier.free,
+            peak_bytes=tier.capacity - tier.least_free,
+            found=self.hierarchy.found[k],
+            evictions=self.hierarchy.evictions[k],
+            discards=self.hierarchy.discards[k],
+        )
+
+
+@contextmanager
+def _patient_collector() -> Iterator[None]:
+    """Look for reference cycles less often: the hot path makes none, and at the default
+    threshold the collector's walks over live objects take a fifth of a run."""
+    thresholds = gc.get_threshold()
+    gc.set_threshold(max(thresholds[0], 100_000), *thresholds[1:])
+    try:
+        yield
+    finally:
+        gc.set_threshold(*thresholds)
+
+
+def _lane_info(lane: Lane) -> LaneInfo:
+    classes = lane.bytes_by_class
+    return LaneInfo(
+        name=lane.name,
+        link=lane.link,
+        direction=lane.direction,
+        kind=lane.role,
+        channels=lane.channels,
+        bandwidth=0 if lane.bandwidth == UNBOUNDED else lane.bandwidth,
+        transfers=lane.transfers,
+        bytes_in=lane.bytes_in,
+        bytes_out=lane.bytes_out,
+        busy_ticks=lane.busy,
+        queue_ticks=lane.queueing,
+        bytes_by_class=(classes[0], classes[1], classes[2], classes[3]),
+    )
+
+
+def _page_sizes(scenario: Scenario, workload: Workload) -> list[int] | list[list[int]]:
+    """Bytes of a page per tier: one number for all pages, or a list of them."""
+    schemes = [tier.scheme or scenario.scheme for tier in scenario.hierarchy.tiers]
+    scalars = workload.page_scalars
+    if isinstance(scalars, int):
+        return [scheme.bytes(scalars) for scheme in schemes]
+    return [[scheme.bytes(s) for s in scalars.tolist()] for scheme in schemes]
+
+
+def _capacity(spec: TierSpec, size: int | list[int]) -> int:
+    if not isinstance(spec.capacity, PageCount):
+        return spec.capacity
+    return spec.capacity.pages * (size if isinstance(size, int) else max(size))
+
+
+def _place(hierarchy: Hierarchy, pages: int, scenario: Scenario) -> None:
+    """Put the pages that exist at the start: the fastest tier first, or all in the last."""
+    specs = scenario.hierarchy.tiers
+    last = len(specs) - 1
+    tier = 0 if scenario.policy.placement == "fill" else last
+
+    def fits(page: int, k: int) -> bool:
+        size = hierarchy.residency.bytes_of(page, k)
+        return hierarchy.used[k] + size <= hierarchy.capacities[k]
+
+    for page in range(pages):
+        while not fits(page, tier):
+            if tier == last:
+                raise SimulationError(
+                    f"the {pages} pages of the workload do not fit: page {page} has no room"
+                )
+            tier += 1
+        hierarchy.place(page, tier)
+        keeper = next((k for k in range(tier + 1, last + 1) if specs[k].inclusive and fits(page, k)), None)
+        if keeper is not None:
+            hierarchy.keep_copy(page, keeper)

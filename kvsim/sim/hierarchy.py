@@ -1,0 +1,299 @@
+"""The hierarchy: decides, page by page and at once, where pages go; a mover makes it true.
+
+Decisions are logical and immediate, so which pages miss and which are evicted never
+depends on the clock. What a decision promises (room, the page itself) the mover delivers
+in the order of decisions, which is why nothing can wait in a circle.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsim.errors import SimulationError
+from kvsim.policies.base import EvictionPolicy
+from kvsim.scenario.hierarchy import TierSpec
+from kvsim.sim.move import Move, Mover
+from kvsim.sim.plan import Plan
+from kvsim.sim.prefetcher import Speculation
+from kvsim.sim.records import TransferClass
+from kvsim.sim.residency import MOVING, NOWHERE, TIER, Residency
+from kvsim.workloads.base import LayerAccess
+
+
+class Hierarchy:
+    """Residency and its rules: access, promotion, eviction, birth, watermarks."""
+
+    def __init__(
+        self,
+        specs: tuple[TierSpec, ...],
+        capacities: list[int],
+        residency: Residency,
+        policy: EvictionPolicy,
+        mover: Mover,
+        speculation: Speculation,
+        absent: str,
+    ) -> None:
+        self.residency = residency
+        self.policy = policy
+        self.mover = mover
+        self.speculation = speculation
+        self.capacities = capacities
+        self.used = [0] * len(specs)
+        """Bytes decided to be in each tier; what has moved so far is the tiers' business."""
+        self.found = [0] * len(specs)
+        self.evictions = [0] * len(specs)
+        self.discards = [0] * len(specs)
+        self.absent = 0
+        self.pinned_bytes = 0
+        self._names = [spec.name for spec in specs]
+        self._direct = [spec.access == "direct" for spec in specs]
+        self._inclusive = [spec.inclusive for spec in specs]
+        self._last = len(specs) - 1
+        self._appears = absent == "appear"
+        self._watermarks = [
+            (k, int(spec.high_watermark * capacities[k]), int(spec.low_watermark * capacities[k]))
+            for k, spec in enumerate(specs)
+            if spec.high_watermark is not None and spec.low_watermark is not None
+        ]
+
+    # -- a layer's pages -------------------------------------------------------------
+
+    def announce(self, access: LayerAccess, cls: TransferClass) -> Plan:
+        """Pin a layer's pages, look them up, and start bringing what is not in tier 0."""
+        residency = self.residency
+        pages = access.pages
+        codes = residency.look_up(pages)
+        residency.epoch += 1
+        plan = Plan(access, residency.epoch)
+        if access.ordered:
+            self._look_up_in_order(plan, cls)
+        else:
+            residency.pin(pages)
+            if codes.any():
+                self._look_up_set(plan, codes, cls)
+            else:
+                self._hits(plan, pages.tolist())
+        if self._watermarks:
+            self.balance()
+        self.mover.flush()
+        return plan
+
+    def release(self, plan: Plan) -> None:
+        """The layer has been computed: its pages may leave. Plans end in order."""
+        self.residency.floor = plan.epoch + 1
+        self.pinned_bytes -= plan.bytes
+
+    def create(self, plan: Plan) -> Plan | None:
+        """What a layer leaves behind, once released: new pages, and tiers to be balanced.
+
+        Returns a plan to wait for if room for the new pages is short.
+        """
+        created = plan.access.created.tolist()
+        if not created and not self._watermarks:
+            return None
+        births = Plan(plan.access, plan.epoch)
+        if created:
+            self.residency.look_up(plan.access.created)
+        for page in created:
+            births.wait_for(self._bear(page, 0))
+        if self._watermarks:
+            self.balance()
+        self.mover.flush()
+        return births if births.pending else None
+
+    def read_in_place(self, plan: Plan) -> None:
+        """Start the reads of pages that stay in a `direct` tier."""
+        for page, tier in plan.direct:
+            plan.wait_for(self.mover.read(page, tier))
+        self.mover.flush()
+
+    def _hits(self, plan: Plan, pages: list[int]) -> None:
+        self.policy.accessed(pages, 0)
+        self.found[0] += len(pages)
+        plan.hits += len(pages)
+        if self.speculation.pending:
+            plan.prefetched += self.speculation.used(pages, self.residency.where)
+
+    def _look_up_set(self, plan: Plan, codes: NDArray[np.uint8], cls: TransferClass) -> None:
+        hits = plan.access.pages.tolist()
+        moving: list[int] = []
+        others: list[int] = []
+        tiers: list[int] = []
+        elsewhere = np.flatnonzero(codes)
+        for at, code in zip(elsewhere.tolist(), codes[elsewhere].tolist(), strict=True):
+            if code == MOVING:
+                moving.append(hits[at])
+            else:
+                others.append(hits[at])
+                tiers.append(code & TIER)
+        if others:
+            absent = set(others)
+            hits = [page for page in hits if page not in absent]
+        if hits:
+            self._hits(plan, hits)
+        for page in moving:
+            plan.wait_for(self.mover.under_way(page))
+        for tier in sorted(set(tiers)):
+            self._misses(tier, [p for p, t in zip(others, tiers, strict=True) if t == tier])
+        self._fetch(plan, others, tiers, cls)
+
+    def _look_up_in_order(self, plan: Plan, cls: TransferClass) -> None:
+        residency = self.residency
+        for page in plan.access.pages.tolist():
+            residency.stamps[page] = residency.epoch
+            code = residency.where[page]
+            tier = code & TIER
+            if tier == 0:
+                self._hits(plan, [page])
+                if code:
+                    plan.wait_for(self.mover.under_way(page))
+            else:
+                self._misses(tier, [page])
+                self._fetch(plan, [page], [tier], cls)
+
+    def _misses(self, tier: int, pages: list[int]) -> None:
+        if tier == NOWHERE:
+            self.policy.accessed(pages, -1)
+            self.absent += len(pages)
+        else:
+            self.policy.accessed(pages, tier)
+            self.found[tier] += len(pages)
+
+    def _fetch(self, plan: Plan, pages: list[int], tiers: list[int], cls: TransferClass) -> None:
+        """Bring pages that are not in tier 0; `tiers` says where each is."""
+        used = self.used
+        capacity = self.capacities[0]
+        bytes_of = self.residency.bytes_of
+        ahead = cls == TransferClass.PREFETCH
+        for page, tier in zip(pages, tiers, strict=True):
+            if tier == NOWHERE:
+                tier = self._bring_into_being(plan, page)
+                if tier == 0:
+                    continue
+            if self._direct[tier]:
+                plan.direct.append((page, tier))
+                continue
+            size = bytes_of(page, 0)
+            if used[0] + size > capacity and not self.make_room(0, size):
+                name = self._names[0]
+                raise SimulationError(f"page {page} is read, but all of tier {name} is pinned: no room")
+            if ahead:
+                self.speculation.issued += 1
+            plan.wait_for(self._promote(page, tier, cls))
+
+    def _bring_into_being(self, plan: Plan, page: int) -> int:
+        """A page that no tier holds: computed in tier 0, or it always was in the last one."""
+        plan.absent += 1
+        tier = self._last if self._appears else 0
+        plan.wait_for(self._bear(page, tier))
+        return tier
+
+    # -- one page --------------------------------------------------------------------
+
+    def prefetch(self, pages: Iterable[int]) -> None:
+        """Bring pages up on speculation, as far as limit and room allow."""
+        residency = self.residency
+        for page in pages:
+            code = residency.where[page] if page < len(residency.where) else NOWHERE
+            if code == 0 or code >= NOWHERE or self._direct[code]:
+                continue  # there already, moving, nowhere, or never promoted
+            if not self.speculation.has_slot() or not self._room_for_guess(page):
+                self.speculation.dropped += 1
+                continue
+            if residency.where[page] != code:
+                continue  # making room moved it
+            self.speculation.issued_for(page, self._promote(page, code, TransferClass.PREFETCH))
+        self.mover.flush()
+
+    def _room_for_guess(self, page: int) -> bool:
+        return self.make_room(0, self.residency.bytes_of(page, 0))
+
+    def place(self, page: int, tier: int) -> None:
+        """Put a page where it is when the run starts; its room is taken by whoever places it."""
+        self.used[tier] += self.residency.bytes_of(page, tier)
+        self.residency.where[page] = tier
+        self.policy.inserted(page, tier)
+
+    def keep_copy(self, page: int, tier: int) -> None:
+        """Put the copy that an inclusive tier keeps of a page placed further up."""
+        self.used[tier] += self.residency.bytes_of(page, tier)
+        self.residency.held[page] = tier
+
+    def _bear(self, page: int, tier: int) -> Move | None:
+        size = self.residency.bytes_of(page, tier)
+        if not self.make_room(tier, size):
+            name = self._names[tier]
+            raise SimulationError(f"page {page} is born, but all of tier {name} is pinned: no room")
+        self.used[tier] += size
+        self.residency.where[page] = tier
+        self.policy.inserted(page, tier)
+        return self.mover.birth(page, tier)
+
+    def _promote(self, page: int, tier: int, cls: TransferClass) -> Move | None:
+        residency = self.residency
+        policy = self.policy
+        used = self.used
+        policy.removed(page, tier)
+        kept = self._inclusive[tier]
+        if kept:
+            residency.held[page] = tier
+        else:
+            used[tier] -= residency.bytes_of(page, tier)
+        used[0] += residency.bytes_of(page, 0)
+        residency.where[page] = 0
+        policy.inserted(page, 0)
+        return self.mover.move(page, tier, 0, cls, kept)
+
+    # -- room ------------------------------------------------------------------------
+
+    def make_room(self, tier: int, size: int, cls: TransferClass = TransferClass.WRITE_BACK) -> bool:
+        """Evict until `size` bytes of the tier are free; False if pinned pages are in the way."""
+        limit = self.capacities[tier] - size
+        return limit >= 0 and (self.used[tier] <= limit or self._shrink(tier, limit, cls))
+
+    def balance(self) -> None:
+        """Evict in the background from every tier above its high watermark, down to its low one."""
+        for tier, high, low in self._watermarks:
+            if self.used[tier] > high:
+                self._shrink(tier, low, TransferClass.BACKGROUND)
+
+    def _shrink(self, tier: int, limit: int, cls: TransferClass) -> bool:
+        used = self.used
+        policy = self.policy
+        while used[tier] > limit:
+            page = policy.victim(tier)
+            if page is None:
+                return False
+            policy.removed(page, tier)
+            self.evictions[tier] += 1
+            if tier == 0 and self.speculation.pending:
+                self.speculation.evicted(page)
+            self._send_down(page, tier, cls)
+        return True
+
+    def _send_down(self, page: int, tier: int, cls: TransferClass) -> None:
+        """Out of the tier: to the copy below, to the next tier that can take it, or to nowhere."""
+        residency = self.residency
+        if page in residency.held:
+            self._settle(page, tier, residency.held.pop(page))
+            self.mover.drop(page, tier)
+            return
+        for target in range(tier + 1, self._last + 1):
+            size = residency.bytes_of(page, target)
+            if self.make_room(target, size, cls):
+                self.used[target] += size
+                self._settle(page, tier, target)
+                self.mover.move(page, tier, target, cls, False)
+                return
+        self.discards[tier] += 1
+        self.used[tier] -= residency.bytes_of(page, tier)
+        residency.where[page] = NOWHERE
+        self.mover.drop(page, tier)
+
+    def _settle(self, page: int, source: int, target: int) -> None:
+        self.used[source] -= self.residency.bytes_of(page, source)
+        self.residency.where[page] = target
+        self.policy.inserted(page, target)

@@ -1,0 +1,230 @@
+"""Lanes and the transfers that cross them.
+
+A lane is one direction of a link (both, when half duplex), the ports of a tier, or a
+codec: something with channels that serves transfers one after another. Every lane is a
+SimPy resource of its own: entering it books the service and, for the common case, costs
+one scheduled event a hop (a `simpy.Resource` costs three).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from heapq import heapreplace
+from typing import TYPE_CHECKING
+
+from simpy import Environment, Event
+from simpy.events import NORMAL
+
+from kvsim.sim.records import TransferClass
+from kvsim.units import TICKS_PER_SECOND
+
+if TYPE_CHECKING:
+    from kvsim.sim.route import Route
+
+HopRow = tuple[int, int, int, int, int, int, int]
+"""A row of the `hops` table: transfer, lane, queued, start, end, bytes, nominal."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Hop:
+    """One lane on a route, with what this route makes of it."""
+
+    lane: Lane
+    rate: int
+    """Bytes per second on this hop: link, read and write bandwidth, whichever is least."""
+    setup: int
+    """Ticks the channel is held before the first byte."""
+    delay: int
+    """Ticks from leaving the lane to the far end; occupies nothing."""
+
+    def ticks(self, size: int) -> int:
+        """Ticks to push `size` bytes across, set-up aside, rounded up."""
+        return -(-size * TICKS_PER_SECOND // self.rate)
+
+
+class Transfer(Event):
+    """Bytes under way over a route; triggers when the last byte has arrived."""
+
+    index = 0
+    """Hop it is on, or queued for."""
+    tail: int | None = None
+    """When the last chunk reaches the current lane; None: with the first, or not known yet."""
+    trail: tuple[HopRow, ...] = ()
+    """Its rows of the `hops` table so far."""
+
+    def __init__(self, env: Environment, number: int, size: int, cls: int, route: Route) -> None:
+        self.env = env
+        self.callbacks = []
+        self._ok = True
+        self.number = number
+        self.size = size
+        """Bytes on the wire."""
+        self.cls = cls
+        """TransferClass; may be raised while under way."""
+        self.route = route
+
+    @property
+    def queued(self) -> int:
+        """Tick at which it reached its first lane."""
+        return self.trail[0][2]
+
+    @property
+    def start(self) -> int:
+        """Tick at which its first lane began to serve it."""
+        return self.trail[0][3]
+
+    @property
+    def end(self) -> int:
+        """Tick at which its last byte left its last lane."""
+        return self.trail[-1][4]
+
+    def deliver(self, delay: int) -> None:
+        """Trigger `delay` ticks from now; everything is across but the latencies."""
+        self._value = None
+        self.env.schedule(self, NORMAL, delay)
+
+    def enter_next(self, delay: int) -> None:
+        """The first chunk reaches the next lane `delay` ticks from now."""
+        schedule(self.env, delay, self._arrive)
+
+    def _arrive(self, _event: Event) -> None:
+        self.index += 1
+        self.route.hops[self.index].lane.enter(self)
+
+    def count_out(self) -> None:
+        """Tell every lane crossed that the bytes came out; called once, on arrival."""
+        for hop in self.route.hops:
+            hop.lane.bytes_out += self.size
+
+
+class Lane:
+    """What all lanes have: a name, totals, and a place to log each service."""
+
+    def __init__(
+        self,
+        env: Environment,
+        name: str,
+        *,
+        link: str,
+        direction: str,
+        kind: str = "link",
+        channels: int = 1,
+        bandwidth: int = 0,
+    ) -> None:
+        self.env = env
+        self.name = name
+        self.link = link
+        self.direction = direction
+        self.role = kind
+        self.channels = channels
+        self.bandwidth = bandwidth
+        self.number = 0
+        """Index in the run's lane list; set when the topology is built."""
+        self.log: Callable[[HopRow], None] = _forget
+        self.transfers = 0
+        self.bytes_by_class = [0] * len(TransferClass)
+        self.bytes_out = 0
+        self.busy = 0
+        self.queueing = 0
+
+    @property
+    def bytes_in(self) -> int:
+        """Bytes that have entered."""
+        return sum(self.bytes_by_class)
+
+    def enter(self, transfer: Transfer) -> None:
+        """The first chunk of `transfer` is here now."""
+        raise TypeError(f"{type(self).__name__} serves nothing")
+
+    def raise_class(self, transfer: Transfer, cls: int) -> None:
+        """`transfer` is wanted more urgently; matters only where arbitration looks at classes."""
+
+    def passed(self, transfer: Transfer, row: HopRow, served: int) -> None:
+        """Book one finished (or firmly scheduled) service in the totals and the log."""
+        self.transfers += 1
+        self.busy += served
+        self.queueing += row[3] - row[2]
+        transfer.trail += (row,)
+        self.log(row)
+
+
+class FifoLane(Lane):
+    """First come, first served, each channel at a fixed rate.
+
+    Nothing that comes later can change a service once it is booked, so a busy-until time
+    per channel is all the state, and a transfer costs one event.
+    """
+
+    def __init__(
+        self,
+        env: Environment,
+        name: str,
+        *,
+        link: str,
+        direction: str,
+        kind: str = "link",
+        channels: int = 1,
+        bandwidth: int = 0,
+    ) -> None:
+        super().__init__(
+            env, name, link=link, direction=direction, kind=kind, channels=channels, bandwidth=bandwidth
+        )
+        self._free = [0] * channels
+
+    def enter(self, transfer: Transfer) -> None:
+        env = self.env
+        now: int = env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        route = transfer.route
+        index = transfer.index
+        hop = route.hops[index]
+        size = transfer.size
+        start = self._free[0]
+        if start < now:
+            start = now
+        else:
+            self.queueing += start - now
+        nominal = hop.setup - (-size * TICKS_PER_SECOND // hop.rate)
+        end = start + nominal
+        if index and transfer.tail is not None:
+            end = max(end, transfer.tail + hop.ticks(route.last_part(size)))
+        if self.channels == 1:
+            self._free[0] = end
+        else:
+            heapreplace(self._free, end)
+        self.bytes_by_class[transfer.cls] += size
+        self.transfers += 1
+        self.busy += end - start
+        row = (transfer.number, self.number, now, start, end, size, nominal)
+        self.log(row)
+        if index == route.last:
+            transfer.trail = (*transfer.trail, row) if index else (row,)
+            transfer._value = None
+            env.schedule(transfer, NORMAL, end + hop.delay - now)
+        else:
+            transfer.trail += (row,)
+            self._pass_on(transfer, hop, start, end)
+
+    def _pass_on(self, transfer: Transfer, hop: Hop, start: int, end: int) -> None:
+        """The first part enters the next lane when it is across; the tail follows."""
+        size = transfer.size
+        part = transfer.route.part(size)
+        whole = part == size
+        transfer.tail = None if whole else end + hop.delay
+        head = end if whole else start + hop.setup + hop.ticks(part)
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        transfer.enter_next(head + hop.delay - now)
+
+
+def schedule(env: Environment, delay: int, callback: Callable[[Event], None]) -> Event:
+    """Call `callback` `delay` ticks from now: a timeout without a process behind it."""
+    event = Event(env)
+    event._ok = True
+    event._value = None
+    event.callbacks = [callback]
+    env.schedule(event, NORMAL, delay)
+    return event
+
+
+def _forget(_row: HopRow) -> None:
+    """Log of a lane outside a recorded run."""

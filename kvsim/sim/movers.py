@@ -1,0 +1,294 @@
+"""The three ways a decision becomes true: concurrently, one after another, or for free."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import cast
+
+from simpy import Environment, Event
+
+from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.lane import HopRow
+from kvsim.sim.move import NO_TIER, Move
+from kvsim.sim.records import Cause, Records, TransferClass
+from kvsim.sim.residency import MOVING, TIER, Residency
+from kvsim.sim.route import NO_ROUTE, Route
+from kvsim.sim.tier import Tier
+from kvsim.sim.topology import Topology
+
+
+class ConcurrentMover:
+    """Moves wait for room and for each other, then cross the links as concurrent transfers."""
+
+    def __init__(
+        self,
+        env: Environment,
+        residency: Residency,
+        topology: Topology,
+        dma: DmaScheduler,
+        records: Records,
+    ) -> None:
+        self.env = env
+        self.residency = residency
+        self.topology = topology
+        self.tiers = topology.tiers
+        self.dma = dma
+        self.step = 0
+        self._unlimited = dma.unlimited
+        self._log = records.transfers.add
+        self._number = 0
+        self._last: dict[int, Move] = {}
+        self._on_arrival = cast(Callable[[Event], None], self._arrived)  # bound once: the hot path
+        self._routes = topology.routes
+        for tier in self.tiers:
+            tier.granted = self._unblock  # type: ignore[assignment]  # tenants are moves
+
+    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
+        residency = self.residency
+        if residency.uniform is not None:
+            room, held = residency.uniform[target], residency.uniform[source]
+        else:
+            room, held = residency.table[target][page], residency.table[source][page]
+        route = self._routes[source][target]
+        size = room if room < held else held
+        freed = 0 if kept else held
+        self._number = number = self._number + 1
+        move = Move(self.env, number, size, cls, route, page, source, target, room, freed, self.step)
+        tier = self.tiers[target]
+        if page in self._last or tier.waiting or tier.free < room or not self._unlimited:
+            return self._start(move)
+        # The common case in one go: room at once, the page stands still, nothing to schedule.
+        tier.take(room)
+        self._last[page] = move
+        residency.where[page] |= MOVING
+        move.granted = move.requested
+        move.callbacks = [self._on_arrival]
+        route.hops[0].lane.enter(move)
+        return move
+
+    def birth(self, page: int, tier: int) -> Move | None:
+        room = self.residency.bytes_of(page, tier)
+        there = self.tiers[tier]
+        if page not in self._last and not there.waiting and there.free >= room:
+            there.take(room)
+            return None
+        return self._start(self._new(room, NO_ROUTE, page, NO_TIER, tier, room, 0))
+
+    def drop(self, page: int, tier: int) -> None:
+        size = self.residency.bytes_of(page, tier)
+        if page in self._last:
+            self._start(self._new(size, NO_ROUTE, page, tier, NO_TIER, 0, size))
+        else:
+            self.tiers[tier].release(size)
+
+    def read(self, page: int, tier: int) -> Move | None:
+        size = self.residency.bytes_of(page, tier)
+        route = self.topology.read_route(tier)
+        return self._start(self._new(size, route, page, tier, NO_TIER, 0, 0))
+
+    def under_way(self, page: int) -> Move | None:
+        return self._last.get(page)
+
+    def flush(self) -> None:
+        self.dma.flush()
+
+    def _new(
+        self, size: int, route: Route, page: int, source: int, target: int, room: int, freed: int
+    ) -> Move:
+        self._number += 1
+        cls = TransferClass.DEMAND
+        return Move(self.env, self._number, size, cls, route, page, source, target, room, freed, self.step)
+
+    def _start(self, move: Move) -> Move:
+        """Queue the move for its page and for room, each if need be."""
+        page = move.page
+        before = self._last.get(page)
+        self._last[page] = move
+        self.residency.where[page] |= MOVING
+        if before is not None:
+            before.successor = move
+            move.blocked = 1
+        if move.room and not self.tiers[move.target].request(move):
+            move.blocked += 1
+        if not move.blocked:
+            self._ready(move)
+        return move
+
+    def _unblock(self, move: Move) -> None:
+        move.blocked -= 1
+        if not move.blocked:
+            self._ready(move)
+
+    def _ready(self, move: Move) -> None:
+        move.granted = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        if move.route is NO_ROUTE:
+            self._commit(move)
+            return
+        move.callbacks = [self._on_arrival]
+        if self._unlimited:
+            move.route.hops[0].lane.enter(move)
+        else:
+            self.dma.submit(move)
+
+    def _arrived(self, move: Move) -> None:
+        route = move.route
+        for hop in route.hops:
+            hop.lane.bytes_out += move.size
+        followers = move.followers
+        self._log(
+            (
+                move.number,
+                move.cls,
+                move.issued_cls,
+                move.page,
+                1 + len(followers) if followers else 1,
+                move.size,
+                move.source,
+                move.target,
+                move.step,
+                move.requested,
+                move.granted,
+                self.env.now,  # type: ignore[arg-type]  # the clock counts integer ticks
+            )
+        )
+        if self._unlimited:
+            self._commit(move)
+            return
+        self.dma.landed(route)
+        self._commit(move)
+        if followers is not None:
+            for follower in followers:
+                follower.trail = move.trail
+                self._commit(follower)
+        self.dma.flush()
+
+    def _commit(self, move: Move) -> None:
+        move.committed = True
+        page = move.page
+        successor = move.successor
+        if successor is None:
+            del self._last[page]
+            self.residency.where[page] &= TIER
+        if move.freed:
+            self.tiers[move.source].release(move.freed)
+        if successor is not None:
+            self._unblock(successor)
+        if move.waiters is not None:
+            for plan in move.waiters:
+                plan.arrived(move)
+            move.waiters = None  # a plan knows its moves: no cycles for the collector
+
+
+class SequentialMover:
+    """Every move happens alone, on the step's own time: the model of synchronous simulators.
+
+    `clock` runs ahead of the simulation's; the step sleeps until it once a layer.
+    """
+
+    def __init__(self, env: Environment, residency: Residency, topology: Topology, records: Records) -> None:
+        self.env = env
+        self.residency = residency
+        self.topology = topology
+        self.tiers = topology.tiers
+        self.step = 0
+        self.layer = 0
+        self.clock = 0
+        self.exposed = [0] * len(Cause)
+        self._records = records
+        self._number = 0
+
+    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
+        room = self.residency.bytes_of(page, target)
+        held = self.residency.bytes_of(page, source)
+        self._cross(self.topology.routes[source][target], min(room, held), cls, page, source, target)
+        self.tiers[target].take(room)
+        if not kept:
+            self.tiers[source].release(held)
+        return None
+
+    def birth(self, page: int, tier: int) -> Move | None:
+        self.tiers[tier].take(self.residency.bytes_of(page, tier))
+        return None
+
+    def drop(self, page: int, tier: int) -> None:
+        self.tiers[tier].release(self.residency.bytes_of(page, tier))
+
+    def read(self, page: int, tier: int) -> Move | None:
+        size = self.residency.bytes_of(page, tier)
+        self._cross(self.topology.read_route(tier), size, TransferClass.DEMAND, page, tier, NO_TIER)
+        return None
+
+    def under_way(self, page: int) -> Move | None:
+        return None
+
+    def flush(self) -> None:
+        """Nothing is ever left to send."""
+
+    def log_space(self, row: tuple[int, int, int]) -> None:
+        """Record a change of room at the moment it really happens, ahead of the simulation's clock."""
+        self._records.space.add((max(self.clock, row[0]), row[1], row[2]))
+
+    def _cross(self, route: Route, size: int, cls: int, page: int, source: int, target: int) -> None:
+        self._number += 1
+        begin = self.clock
+        rows, arrival = route.walk(self._number, size, begin)
+        for row in rows:
+            self._book(row, cls)
+        self._expose(rows, route, begin, cls)
+        transfer = (self._number, cls, cls, page, 1, size, source, target, self.step, begin, begin, arrival)
+        self._records.transfers.add(transfer)
+        self.clock = arrival
+
+    def _book(self, row: HopRow, cls: int) -> None:
+        lane = self.topology.lanes[row[1]]
+        lane.transfers += 1
+        lane.bytes_by_class[cls] += row[5]
+        lane.bytes_out += row[5]
+        lane.busy += row[4] - row[3]
+        self._records.hops.add(row)
+
+    def _expose(self, rows: list[HopRow], route: Route, begin: int, cls: int) -> None:
+        """Each lane's share runs until the tail has reached what comes next."""
+        for row, hop in zip(rows, route.hops, strict=True):
+            end = row[4] + hop.delay
+            codec = self.topology.lanes[row[1]].role == "codec"
+            cause = Cause.CODEC if codec else SERIAL_CAUSE[cls]
+            if end > begin:
+                self.exposed[cause] += end - begin
+                self._records.stalls.add((self.step, self.layer, begin, end, cause, row[1], row[0]))
+            begin = end
+
+
+SERIAL_CAUSE = (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROOM)
+"""What a step waits for while a transfer of each class has the machine to itself."""
+
+
+class FreeMover:
+    """Moves take no time: the bound."""
+
+    def __init__(self, residency: Residency, tiers: list[Tier]) -> None:
+        self.residency = residency
+        self.tiers = tiers
+        self.step = 0
+
+    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
+        self.tiers[target].take(self.residency.bytes_of(page, target))
+        if not kept:
+            self.tiers[source].release(self.residency.bytes_of(page, source))
+        return None
+
+    def birth(self, page: int, tier: int) -> Move | None:
+        self.tiers[tier].take(self.residency.bytes_of(page, tier))
+        return None
+
+    def drop(self, page: int, tier: int) -> None:
+        self.tiers[tier].release(self.residency.bytes_of(page, tier))
+
+    def read(self, page: int, tier: int) -> Move | None:
+        return None
+
+    def under_way(self, page: int) -> Move | None:
+        return None
+
+    def flush(self) -> None:
+        """Nothing is ever left to send."""

@@ -1,0 +1,68 @@
+"""A layer's pages from announcement to release."""
+
+from __future__ import annotations
+
+from simpy import Event
+
+from kvsim.sim.move import Move
+from kvsim.sim.records import TransferClass
+from kvsim.workloads.base import LayerAccess
+
+
+class Plan:
+    """What one announced layer holds pinned and waits for."""
+
+    __slots__ = (
+        "absent",
+        "access",
+        "bytes",
+        "direct",
+        "epoch",
+        "hits",
+        "last",
+        "moves",
+        "pending",
+        "prefetched",
+        "wake",
+    )
+
+    def __init__(self, access: LayerAccess, epoch: int) -> None:
+        self.access = access
+        self.epoch = epoch
+        self.bytes = 0
+        """Pinned bytes of tier 0; only where layers are announced ahead."""
+        self.hits = 0
+        self.absent = 0
+        self.direct: list[tuple[int, int]] = []
+        """(page, tier) to be read in place when the layer's time comes."""
+        self.moves: list[Move] = []
+        """Moves into tier 0 that were under way when they were last asked for."""
+        self.prefetched = 0
+        """Pages of the plan that a speculative prefetch had brought already."""
+        self.pending = 0
+        self.last: Move | None = None
+        """The awaited move that committed last."""
+        self.wake: Event | None = None
+
+    def wait_for(self, move: Move | None) -> None:
+        """The layer cannot compute before `move` has committed."""
+        if move is None or move.committed:
+            return
+        self.moves.append(move)
+        self.pending += 1
+        if move.waiters is None:
+            move.waiters = [self]
+        else:
+            move.waiters.append(self)
+
+    def arrived(self, move: Move) -> None:
+        """An awaited move has committed."""
+        self.pending -= 1
+        self.last = move
+        if not self.pending and self.wake is not None:
+            self.wake.succeed()
+
+    def fetched_ahead(self) -> tuple[int, int]:
+        """How many pages were fetched ahead of need, and how many of these are still on their way."""
+        ahead = [m for m in self.moves if m.issued_cls == TransferClass.PREFETCH]
+        return len(ahead) + self.prefetched, sum(not m.committed for m in ahead)

@@ -1,0 +1,96 @@
+"""What a finished run hands upstairs: records, counters and the names behind their numbers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.records import Records
+
+
+@dataclass(frozen=True, slots=True)
+class LaneInfo:
+    """One direction of a link (or both, when half duplex), or a tier's ports or codec, with its totals."""
+
+    name: str
+    """For people: `pcie up`, `pcie down`, `nvme ports`."""
+    link: str
+    """Name of the link or tier it belongs to."""
+    direction: str
+    """`up` (toward the compute), `down`, or `both`."""
+    kind: str
+    """`link`, `port` or `codec`."""
+    channels: int
+    bandwidth: int
+    """Bytes per second of the whole lane; 0 when only its users' rates bound it."""
+    transfers: int
+    bytes_in: int
+    bytes_out: int
+    busy_ticks: int
+    """Channel-ticks in which a transfer was being served."""
+    queue_ticks: int
+    """Sum over transfers of the time from reaching the lane to being served."""
+    bytes_by_class: tuple[int, int, int, int]
+    """Indexed by TransferClass."""
+
+
+@dataclass(frozen=True, slots=True)
+class TierInfo:
+    """One tier with its totals. Identity: initial + arrived - departed = resident."""
+
+    name: str
+    capacity_bytes: int
+    initial_bytes: int
+    arrived_bytes: int
+    departed_bytes: int
+    resident_bytes: int
+    peak_bytes: int
+    """Most bytes ever used or reserved."""
+    found: int
+    """Page reads that found their page here (fastest copy)."""
+    evictions: int
+    """Removals to make room: demotions, free drops and discards."""
+    discards: int
+    """Of these, pages lost from all tiers."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrefetchInfo:
+    """Fate of the prefetched pages: issued = timely + late + wasted."""
+
+    issued: int = 0
+    timely: int = 0
+    late: int = 0
+    wasted: int = 0
+    dropped: int = 0
+    """Candidates not issued: queue full or no room."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunResult:
+    """Everything `analysis` and `reporting` may know of a run. Times are ticks (picoseconds)."""
+
+    scenario: Scenario
+    records: Records
+    lanes: tuple[LaneInfo, ...]
+    """Indexed by the `lane` column of the records."""
+    tiers: tuple[TierInfo, ...]
+    """Indexed by the tier columns of the records."""
+    prefetch: PrefetchInfo
+    accesses: int
+    absent: int
+    """Page reads whose page was in no tier."""
+    steps: int
+    makespan_ticks: int
+    compute_ticks: int
+    idle_ticks: int
+    """Time between steps, waiting for the next arrival."""
+    exposed_ticks: tuple[int, ...]
+    """Indexed by Cause."""
+    events: int
+    """SimPy events the run scheduled."""
+    residency: NDArray[np.int8]
+    """Tier of every page at the end, -1 for none."""

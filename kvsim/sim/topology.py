@@ -1,0 +1,235 @@
+"""Builds the machine: tiers, links, codecs, and the route between every two tiers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from heapq import heappop, heappush
+from typing import Literal
+
+from simpy import Environment
+
+from kvsim.errors import SimulationError
+from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.lane import FifoLane, Hop, Lane
+from kvsim.sim.link import Link, shares_bandwidth
+from kvsim.sim.route import NO_ROUTE, Route
+from kvsim.sim.shared import Pool, SharedLane
+from kvsim.sim.tier import Tier
+
+Direction = Literal["up", "down"]
+
+
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """One lane of a path, before it is built: which, which way, and what limits it there."""
+
+    kind: Literal["link", "port", "codec"]
+    name: str
+    direction: Direction
+    limit: int | None
+    delay: int
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """The legs between two tiers and the size of the parts a transfer is cut into."""
+
+    legs: tuple[Leg, ...]
+    chunk: int | None
+
+
+class Topology:
+    """The tiers and lanes of one run, and the routes over them."""
+
+    def __init__(self, env: Environment, scenario: Scenario, capacities: list[int]) -> None:
+        self.env = env
+        self.scenario = scenario
+        hierarchy = scenario.hierarchy
+        self.tiers = [
+            Tier(env, k, spec.name, size)
+            for k, (spec, size) in enumerate(zip(hierarchy.tiers, capacities, strict=True))
+        ]
+        planner = _Planner(scenario)
+        count = len(self.tiers)
+        pairs = [(s, t) for s in range(count) for t in range(count) if s != t]
+        paths = {pair: planner.path(*pair) for pair in pairs}
+        reads = {tier: planner.path(tier, 0, in_place=True) for tier in range(1, count)}
+        shared = _shared_lanes(hierarchy, [*paths.values(), *reads.values()])
+        builder = _Builder(env, scenario, shared)
+        self.routes = [
+            [builder.route(paths[s, t]) if s != t else NO_ROUTE for t in range(count)] for s in range(count)
+        ]
+        """The route a page takes, by source and target tier."""
+        self._reads = {tier: builder.route(path) for tier, path in reads.items()}
+        self.lanes = builder.lanes
+        for number, lane in enumerate(self.lanes):
+            lane.number = number
+
+    def read_route(self, tier: int) -> Route:
+        """The route of bytes read in place, from a tier to the compute."""
+        return self._reads[tier]
+
+
+class _Planner:
+    """Finds paths: fewest links, then least latency, then order of declaration."""
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.hierarchy = scenario.hierarchy
+        self.numbers = {tier.name: k for k, tier in enumerate(self.hierarchy.tiers)}
+
+    def path(self, source: int, target: int, *, in_place: bool = False) -> Path:
+        """The legs from `source` to `target`; `in_place`: nothing is written at the target."""
+        links = self._shortest(source, target)
+        tiers = self.hierarchy.tiers
+        legs: list[Leg] = []
+        here = source
+        for position, link in enumerate(links):
+            there = self._other_end(link, here)
+            final = position == len(links) - 1
+            written = not (final and in_place)
+            limits = [tiers[here].read_bandwidth, tiers[there].write_bandwidth if written else None]
+            delay = tiers[source].read_latency if position == 0 else 0
+            delay += tiers[target].write_latency if final and written else 0
+            direction: Direction = "up" if self.numbers[link.between[1]] == here else "down"
+            limit = min((limit for limit in limits if limit is not None), default=None)
+            legs.append(Leg("link", link.name, direction, limit, delay))
+            here = there
+        slowest = min(_rate(link, leg) for link, leg in zip(links, legs, strict=True))
+        legs = self._ports(tiers[source], tiers[target], legs, slowest, in_place)
+        legs = self._codec(tiers[source], tiers[target], legs)
+        chunks = [link.chunk for link in links]
+        whole = any(chunk is None for chunk in chunks)
+        return Path(tuple(legs), None if whole else max(chunk for chunk in chunks if chunk is not None))
+
+    def _ports(
+        self, source: TierSpec, target: TierSpec, legs: list[Leg], slowest: int, in_place: bool
+    ) -> list[Leg]:
+        if source.ports is not None:
+            legs = [Leg("port", source.name, "up", source.read_bandwidth or slowest, 0), *legs]
+        if target.ports is not None and not in_place:
+            legs = [*legs, Leg("port", target.name, "down", target.write_bandwidth or slowest, 0)]
+        return legs
+
+    def _codec(self, source: TierSpec, target: TierSpec, legs: list[Leg]) -> list[Leg]:
+        """Compress before the links on the way to a narrower scheme, decompress after them."""
+        before = source.scheme or self.scenario.scheme
+        after = target.scheme or self.scenario.scheme
+        if after.bits < before.bits and after.compress is not None:
+            wire = int(after.compress * after.bits / before.bits)
+            return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]
+        if after.bits > before.bits and before.decompress is not None:
+            wire = int(before.decompress * before.bits / after.bits)
+            return [*legs, Leg("codec", "codec", "up", max(1, wire), 0)]
+        return legs
+
+    def _shortest(self, source: int, target: int) -> list[LinkSpec]:
+        links = self.hierarchy.links
+        heap: list[tuple[int, int, tuple[int, ...], int]] = [(0, 0, (), source)]
+        seen: set[int] = set()
+        while heap:
+            count, latency, taken, here = heappop(heap)
+            if here == target:
+                return [links[i] for i in taken]
+            if here in seen:
+                continue
+            seen.add(here)
+            for i, link in enumerate(links):
+                if self.hierarchy.tiers[here].name in link.between:
+                    there = self._other_end(link, here)
+                    heappush(heap, (count + 1, latency + link.latency, (*taken, i), there))
+        names = [self.hierarchy.tiers[k].name for k in (source, target)]
+        raise SimulationError(f"no route from tier {names[0]} to tier {names[1]}")
+
+    def _other_end(self, link: LinkSpec, here: int) -> int:
+        near, far = (self.numbers[name] for name in link.between)
+        return far if here == near else near
+
+
+def _rate(link: LinkSpec, leg: Leg) -> int:
+    down = leg.direction == "down" and link.duplex == "full"
+    bandwidth = (link.bandwidth_down if down else None) or link.bandwidth
+    return min(bandwidth, leg.limit or bandwidth)
+
+
+def _shared_lanes(hierarchy: HierarchySpec, paths: list[Path]) -> set[tuple[str, str]]:
+    """(kind, name) of what must be built as shared lanes.
+
+    A chunked transfer that meets one lane of varying rate anywhere on its route needs such
+    lanes on all of it, since the moment its tail arrives is not known beforehand.
+    """
+    shared = {("link", link.name) for link in hierarchy.links if shares_bandwidth(link)}
+    chunked = [path for path in paths if path.chunk is not None and len(path.legs) > 1]
+    routes = [{(leg.kind, leg.name) for leg in path.legs} for path in chunked]
+    while grown := [lanes for lanes in routes if lanes & shared and not lanes <= shared]:
+        shared |= set().union(*grown)
+    return shared
+
+
+class _Builder:
+    """Turns paths into routes over lanes, each lane built once."""
+
+    def __init__(self, env: Environment, scenario: Scenario, shared: set[tuple[str, str]]) -> None:
+        self.env = env
+        self.hierarchy = scenario.hierarchy
+        self.shared = shared
+        self.lanes: list[Lane] = []
+        self.tiers = {tier.name: tier for tier in self.hierarchy.tiers}
+        pools = {bus.name: Pool(env, bus.bandwidth) for bus in self.hierarchy.buses}
+        self.links: dict[str, Link] = {}
+        for spec in self.hierarchy.links:
+            pool = pools[spec.bus] if spec.bus is not None else None
+            link = Link(env, spec, pool, shared=("link", spec.name) in shared)
+            self.links[spec.name] = link
+            self.lanes += [link.up] if link.up is link.down else [link.up, link.down]
+        self.others: dict[tuple[str, str, str], Lane] = {}
+
+    def route(self, path: Path) -> Route:
+        """The route along a path."""
+        return Route(tuple(self._hop(leg) for leg in path.legs), path.chunk)
+
+    def _hop(self, leg: Leg) -> Hop:
+        if leg.kind == "link":
+            return self.links[leg.name].hop(leg.direction, leg.limit, leg.delay)
+        assert leg.limit is not None
+        lane = self._port(leg) if leg.kind == "port" else self._codec(leg)
+        return Hop(lane, leg.limit, 0, leg.delay)
+
+    def _port(self, leg: Leg) -> Lane:
+        tier = self.tiers[leg.name]
+        assert tier.ports is not None
+        key = ("port", leg.name, "both")
+        if key not in self.others:
+            self.others[key] = self._lane(f"{tier.name} ports", leg, "both", tier.ports)
+        return self.others[key]
+
+    def _codec(self, leg: Leg) -> Lane:
+        key = ("codec", leg.name, leg.direction)
+        if key not in self.others:
+            name = "decompress" if leg.direction == "up" else "compress"
+            self.others[key] = self._lane(name, leg, leg.direction, 1)
+        return self.others[key]
+
+    def _lane(self, name: str, leg: Leg, direction: str, channels: int) -> Lane:
+        lane: Lane
+        if (leg.kind, leg.name) in self.shared:
+            lane = SharedLane(
+                self.env,
+                name,
+                link=leg.name,
+                direction=direction,
+                channels=channels,
+                bandwidth=UNBOUNDED,
+                arbitration="fifo",
+                chunk=None,
+            )
+        else:
+            lane = FifoLane(self.env, name, link=leg.name, direction=direction, channels=channels)
+        lane.role = leg.kind
+        self.lanes.append(lane)
+        return lane
+
+
+UNBOUNDED = 1 << 80
+"""Bandwidth of a lane whose users' own rates are the only bound."""

@@ -1,0 +1,62 @@
+"""What a workload hands to the engine: a stream of steps, each a few layers of page reads."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import ClassVar, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+Pages = NDArray[np.int64]
+NO_PAGES: Pages = np.empty(0, dtype=np.int64)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LayerAccess:
+    """The pages that one layer of one step reads, and what it computes on them."""
+
+    pages: Pages
+    """Distinct page numbers, in reading order."""
+    compute_ticks: int
+    """Compute time of the layer once its pages are there, in picoseconds."""
+    layer: int = 0
+    """Index of the transformer layer (0 for workloads without layers)."""
+    ordered: bool = False
+    """False: the set is known at once, so all pages are protected before any is fetched.
+    True: pages are looked up strictly one after another, as a block cache does, so a
+    later page may be evicted by an earlier one."""
+    created: Pages = field(default_factory=lambda: NO_PAGES)
+    """Pages that come into being when the layer ends, written in tier 0."""
+    absent_ticks: Callable[[int], int] | None = None
+    """For workloads whose absent pages are computed: extra compute time, in picoseconds,
+    for the given number of pages found nowhere."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One decode iteration (or one request) of a batch."""
+
+    layers: Sequence[LayerAccess]
+    arrival_ticks: int | None = None
+    """Not started before this time, in picoseconds; None: as soon as the last step ended."""
+
+
+class Workload(Protocol):
+    """A stream of steps over pages numbered from 0; built from its spec, read once."""
+
+    name: ClassVar[str]
+    absent: Literal["appear", "compute"]
+    """A page found nowhere appears in the last tier for free (it was always there),
+    or is computed by the step and born in tier 0."""
+    initial_pages: int
+    """Pages 0 … n-1 exist when the run starts and are placed by the placement policy."""
+    page_scalars: int | NDArray[np.int64]
+    """Scalars of a page: one number for all (the page universe may then grow), or one per page."""
+    total_steps: int | None
+    """Number of steps if known beforehand (for the progress bar)."""
+
+    def steps(self) -> Iterator[Step]:
+        """Yields the steps in order. May raise TraceError while reading a trace."""
+        ...

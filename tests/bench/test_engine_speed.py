@@ -1,0 +1,150 @@
+"""How fast the engine is, as a ratio to a bare SimPy timeout loop in the same run.
+
+10,000 pages, 64 pages a step, everything recorded. Both rates are the best of a few short
+runs in turn, so that a busy machine slows both alike.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator
+from time import process_time
+from typing import Any
+
+import numpy as np
+import pytest
+import simpy
+from oracle.bridge import ExplicitWorkload
+
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.engine import Simulation
+from kvsim.sim.result import RunResult
+from kvsim.workloads.base import LayerAccess, Step
+
+PAGES = 10_000
+PER_STEP = 64
+ROUNDS = 5
+COMPUTE = 200_000_000
+"""Ticks of compute a step: long enough for its misses to arrive."""
+
+
+def machine(pages: int = PAGES, inclusive: bool = True) -> Scenario:
+    """Half the pages fit tier 0; all of them, and copies, fit below it."""
+    return Scenario.model_validate(
+        {
+            "name": "bench",
+            "hierarchy": {
+                "tiers": [
+                    {"name": "hbm", "capacity": f"{pages // 2} pages"},
+                    {"name": "dram", "capacity": f"{2 * pages} pages", "inclusive": inclusive},
+                ],
+                "links": [
+                    {"name": "pcie", "between": ("hbm", "dram"), "bandwidth": "50 GB/s", "latency": "1 us"}
+                ],
+            },
+            "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
+            "execution": {"overlap": "demand", "compute_time": "200 us"},
+        }
+    )
+
+
+def reads(hit_rate: float, steps: int, pages: int = PAGES) -> ExplicitWorkload:
+    """Steps that read a hot twentieth at random, and in turn pages that LRU does not have.
+
+    The first half of the pages starts in tier 0, the hot ones at its young end; the rest is
+    read in a circle too long for LRU, so the hit rate is the same from the first step on.
+    """
+    draw = np.random.default_rng(1)
+    half, hot = pages // 2, pages // 20
+    lost = np.concatenate([np.arange(half, pages), np.arange(half - hot)])
+    made: list[Step] = []
+    owed = 0.0
+    at = 0
+    for _ in range(steps):
+        owed += PER_STEP * (1 - hit_rate)
+        misses = int(owed)
+        owed -= misses
+        missing = lost[(at + np.arange(misses)) % len(lost)]
+        known = half - 1 - draw.choice(hot, PER_STEP - misses, replace=False)
+        made.append(Step([LayerAccess(np.concatenate([known, missing]), COMPUTE)]))
+        at += misses
+    return ExplicitWorkload(made, pages, 65_536, "appear")
+
+
+def rate_of(run: Callable[[], int]) -> float:
+    """Units of work per second of CPU time."""
+    gc.collect()
+    begin = process_time()
+    work = run()
+    return work / (process_time() - begin)
+
+
+def bare_loop(events: int = 150_000) -> int:
+    """What SimPy itself can do: one process, one timeout after another."""
+    env = simpy.Environment()
+
+    def tick() -> Iterator[Any]:
+        for _ in range(events):
+            yield env.timeout(1)
+
+    env.process(tick())
+    env.run()
+    return events
+
+
+def measure(hit_rate: float, steps: int, scenario: Scenario) -> tuple[float, RunResult]:
+    """Best rate of the engine over the best rate of the bare loop, and one result."""
+    workload = reads(hit_rate, steps)
+    results: list[RunResult] = []
+    engine: list[float] = []
+    bare: list[float] = []
+    for _ in range(ROUNDS):
+        simulation = Simulation(scenario, workload)
+
+        def run(simulation: Simulation = simulation) -> int:
+            results.append(simulation.run(None))
+            return results[-1].accesses
+
+        engine.append(rate_of(run))
+        bare.append(rate_of(bare_loop))
+    return max(engine) / max(bare), results[-1]
+
+
+@pytest.mark.parametrize(
+    ("hit_rate", "steps", "least_ratio", "most_events"),
+    [(0.5, 1500, 0.15, 1.6), (0.9, 4000, 0.5, 0.4), (0.99, 8000, 1.5, 0.08)],
+)
+def test_accesses_per_bare_event(
+    hit_rate: float, steps: int, least_ratio: float, most_events: float, record_property: Any
+) -> None:
+    ratio, result = measure(hit_rate, steps, machine())
+    events = result.events / result.accesses
+    record_property("ratio", ratio)
+    print(f"\nhit rate {hit_rate}: {ratio:.3f} accesses per bare event, {events:.3f} events per access")
+    assert result.tiers[0].found / result.accesses == pytest.approx(hit_rate, abs=0.005)
+    assert len(result.records.transfers.array()) == result.accesses - result.tiers[0].found
+    assert events <= most_events
+    assert ratio >= least_ratio
+
+
+@pytest.mark.parametrize(("hit_rate", "steps", "most_events"), [(0.5, 1500, 1.6), (0.9, 4000, 0.4)])
+def test_with_write_backs_a_miss_still_costs_few_events(
+    hit_rate: float, steps: int, most_events: float
+) -> None:
+    """Exclusive tiers: every miss into a full tier 0 moves two pages, one waiting for the other."""
+    ratio, result = measure(hit_rate, steps, machine(inclusive=False))
+    events = result.events / result.accesses
+    print(f"\nwrite-backs, hit rate {hit_rate}: {ratio:.3f} accesses per bare event, {events:.3f} events")
+    assert events <= most_events
+
+
+def test_time_per_access_hardly_grows_with_the_number_of_pages() -> None:
+    """From 1,000 to 1,000,000 pages at most twice the time, at one hit rate."""
+    rates: dict[int, list[float]] = {1_000: [], 1_000_000: []}
+    for _ in range(3):
+        for pages, seen in rates.items():
+            simulation = Simulation(machine(pages), reads(0.9, 6000, pages))
+            seen.append(rate_of(lambda simulation=simulation: simulation.run(None).accesses))
+    growth = max(rates[1_000]) / max(rates[1_000_000])
+    print(f"\ntime per access from 1,000 to 1,000,000 pages: x {growth:.2f}")
+    assert growth <= 2

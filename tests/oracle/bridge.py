@@ -1,0 +1,116 @@
+"""From a case of the oracle to a kvsim scenario with its workload."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from oracle.description import Case, Layer, Link, Tier
+
+from kvsim import units
+from kvsim.scenario.scenario import Scenario
+from kvsim.workloads.base import LayerAccess
+from kvsim.workloads.base import Step as KvsimStep
+
+
+class ExplicitWorkload:
+    """A workload that was written down beforehand, step by step."""
+
+    name: ClassVar[str] = "explicit"
+
+    def __init__(
+        self,
+        steps: list[KvsimStep],
+        initial_pages: int,
+        page_scalars: int | NDArray[np.int64],
+        absent: Literal["appear", "compute"],
+    ) -> None:
+        self.absent = absent
+        self.initial_pages = initial_pages
+        self.page_scalars = page_scalars
+        self.total_steps: int | None = len(steps)
+        self._steps = steps
+
+    def steps(self) -> Iterator[KvsimStep]:
+        """Yields the steps in order."""
+        yield from self._steps
+
+
+def _layer(index: int, layer: Layer) -> LayerAccess:
+    each = layer.absent_each
+    return LayerAccess(
+        pages=np.array(layer.pages, dtype=np.int64),
+        compute_ticks=layer.compute,
+        layer=index,
+        ordered=layer.ordered,
+        created=np.array(layer.created, dtype=np.int64),
+        absent_ticks=None if each is None else lambda absent: each * absent,
+    )
+
+
+def workload(case: Case) -> ExplicitWorkload:
+    """The case's steps as kvsim reads them."""
+    steps = [
+        KvsimStep([_layer(index, layer) for index, layer in enumerate(step.layers)], step.arrival)
+        for step in case.steps
+    ]
+    return ExplicitWorkload(steps, case.initial, np.array(case.scalars, dtype=np.int64), case.absent)
+
+
+def _speed(bandwidth: int | None) -> str | None:
+    return None if bandwidth is None else units.exact_bandwidth(bandwidth)
+
+
+def _tier(number: int, tier: Tier) -> dict[str, Any]:
+    return {
+        "name": f"tier{number}",
+        "capacity": units.exact_bytes(tier.capacity),
+        "read_latency": units.exact_duration(tier.read_latency),
+        "write_latency": units.exact_duration(tier.write_latency),
+        "read_bandwidth": _speed(tier.read_bandwidth),
+        "write_bandwidth": _speed(tier.write_bandwidth),
+        "ports": tier.ports,
+        "access": "direct" if tier.direct else "promote",
+        "inclusive": tier.inclusive,
+        "scheme": {"name": f"bits{tier.bits}", "bits": float(tier.bits)},
+        "high_watermark": tier.high,
+        "low_watermark": tier.low,
+    }
+
+
+def _link(number: int, link: Link) -> dict[str, Any]:
+    return {
+        "name": f"link{number}",
+        "between": (f"tier{link.near}", f"tier{link.far}"),
+        "bandwidth": _speed(link.bandwidth),
+        "bandwidth_down": _speed(link.bandwidth_down),
+        "latency": units.exact_duration(link.latency),
+        "setup": units.exact_duration(link.setup),
+        "duplex": "half" if link.half else "full",
+        "channels": link.channels,
+        "channel_bandwidth": _speed(link.channel_bandwidth),
+        "chunk": None if link.chunk is None else units.exact_bytes(link.chunk),
+    }
+
+
+def scenario(case: Case) -> Scenario:
+    """The case's hierarchy, policies and mode as kvsim reads them."""
+    return Scenario.model_validate(
+        {
+            "name": "case",
+            "hierarchy": {
+                "tiers": [_tier(number, tier) for number, tier in enumerate(case.tiers)],
+                "links": [_link(number, link) for number, link in enumerate(case.links)],
+            },
+            "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
+            "policy": {"eviction": "lru", "placement": "fill" if case.fill else "last"},
+            "execution": {
+                "overlap": case.mode,
+                "depth": case.depth,
+                "compute_time": units.exact_duration(0),
+                "dma": {"max_in_flight": case.max_in_flight},
+            },
+        }
+    )

@@ -1,0 +1,247 @@
+"""What moves where, decided page by page and without a clock: the naive bookkeeping of the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import IntEnum
+
+from oracle.description import Case, Layer
+
+
+class Cls(IntEnum):
+    """Why bytes move; a smaller number goes first."""
+
+    DEMAND = 0
+    WRITE_BACK = 1
+    PREFETCH = 2
+    BACKGROUND = 3
+
+
+@dataclass(frozen=True)
+class Move:
+    """The page leaves `source` for `target`; `keep` says that a copy stays behind and keeps its room."""
+
+    page: int
+    source: int
+    target: int
+    cls: Cls
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Birth:
+    """The page comes into being in `tier`."""
+
+    page: int
+    tier: int
+
+
+@dataclass(frozen=True)
+class Drop:
+    """The page's copy in `tier` is forgotten."""
+
+    page: int
+    tier: int
+
+
+Decision = Move | Birth | Drop
+
+
+@dataclass
+class Announced:
+    """What the announcement of a layer found."""
+
+    hits: int = 0
+    absent: int = 0
+    direct: tuple[int, ...] = ()
+    """Pages to be read in place."""
+
+
+class NoRoom(Exception):
+    """A page that must go somewhere cannot: everything there is protected."""
+
+
+class Bookkeeper:
+    """Logical residency, with one least-recently-used list a tier. Tells `emit` of every decision."""
+
+    def __init__(self, case: Case, emit: Callable[[Decision], None]) -> None:
+        self.case = case
+        self.emit = emit
+        self.last = len(case.tiers) - 1
+        self.nearest = [-1] * len(case.scalars)
+        self.held: list[int | None] = [None] * len(case.scalars)
+        self.pins = [0] * len(case.scalars)
+        self.used = [0] * len(case.tiers)
+        self.recency: list[list[int]] = [[] for _ in case.tiers]
+        """Pages of each tier, least recently read or inserted first."""
+        self.found = [0] * len(case.tiers)
+        self.absent = 0
+        self.evictions = [0] * len(case.tiers)
+        self.discards = [0] * len(case.tiers)
+        self._place()
+
+    def _place(self) -> None:
+        """Initial pages in order: all to the last tier, or to one tier after the other as each is full.
+
+        A page that starts above an inclusive tier with room to spare has its copy there, as if it had been
+        promoted from it.
+        """
+        tier = 0 if self.case.fill else self.last
+        for page in range(self.case.initial):
+            while not self._fits(page, tier):
+                tier += 1
+                if tier > self.last:
+                    raise NoRoom(f"page {page} has no room at the start")
+            self._insert(page, tier)
+            copy = self._inclusive_below(tier)
+            if copy is not None and self._fits(page, copy):
+                self.held[page] = copy
+                self.used[copy] += self.case.size(page, copy)
+
+    def _fits(self, page: int, tier: int) -> bool:
+        return self.used[tier] + self.case.size(page, tier) <= self.case.tiers[tier].capacity
+
+    def _inclusive_below(self, tier: int) -> int | None:
+        below = range(tier + 1, self.last + 1)
+        return next((number for number in below if self.case.tiers[number].inclusive), None)
+
+    def _insert(self, page: int, tier: int) -> None:
+        """The page is now in the tier; takes its room unless a held copy already has it."""
+        if self.held[page] == tier:
+            self.held[page] = None
+        else:
+            self.used[tier] += self.case.size(page, tier)
+        self.nearest[page] = tier
+        self.recency[tier].append(page)
+
+    def _remove(self, page: int, hold: bool = False) -> None:
+        """The page leaves its tier; with `hold` a copy stays behind."""
+        tier = self.nearest[page]
+        self.recency[tier].remove(page)
+        self.nearest[page] = -1
+        if hold:
+            self.held[page] = tier
+        else:
+            self.used[tier] -= self.case.size(page, tier)
+
+    def _victim(self, tier: int) -> int | None:
+        for page in self.recency[tier]:
+            if not self.pins[page]:
+                return page
+        return None
+
+    def make_room(self, tier: int, size: int) -> bool:
+        """Evict until `size` bytes are free; False if that cannot be had."""
+        if size > self.case.tiers[tier].capacity:
+            return False
+        while self.case.tiers[tier].capacity - self.used[tier] < size:
+            page = self._victim(tier)
+            if page is None:
+                return False
+            self.evict(page)
+        return True
+
+    def evict(self, page: int, cls: Cls = Cls.WRITE_BACK) -> None:
+        """The page leaves its tier for the copy below it, else the next tier with room, else for ever."""
+        tier = self.nearest[page]
+        self.evictions[tier] += 1
+        copy = self.held[page]
+        if copy is not None:
+            self._remove(page)
+            self._insert(page, copy)
+            self.emit(Drop(page, tier))
+            return
+        for target in range(tier + 1, self.last + 1):
+            if self.make_room(target, self.case.size(page, target)):
+                self._remove(page)
+                self._insert(page, target)
+                self.emit(Move(page, tier, target, cls))
+                return
+        self._remove(page)
+        self.discards[tier] += 1
+        self.emit(Drop(page, tier))
+
+    def _need_room(self, tier: int, page: int) -> None:
+        if not self.make_room(tier, self.case.size(page, tier)):
+            raise NoRoom(f"no room for page {page} in tier {tier}")
+
+    def birth(self, page: int, tier: int) -> None:
+        """The page comes into being in the tier."""
+        self._need_room(tier, page)
+        self._insert(page, tier)
+        self.emit(Birth(page, tier))
+
+    def promote(self, page: int, cls: Cls) -> None:
+        """Fetch the page to tier 0."""
+        source = self.nearest[page]
+        keep = self.case.tiers[source].inclusive
+        self._need_room(0, page)
+        self._remove(page, hold=keep)
+        self._insert(page, 0)
+        self.emit(Move(page, source, 0, cls, keep))
+
+    def _touch(self, page: int) -> None:
+        tier = self.nearest[page]
+        if tier >= 0:
+            self.recency[tier].remove(page)
+            self.recency[tier].append(page)
+            self.found[tier] += 1
+        else:
+            self.absent += 1
+
+    def _read(self, page: int, cls: Cls, seen: Announced) -> None:
+        """Look one page up and see to it that it can be read."""
+        self._touch(page)
+        tier = self.nearest[page]
+        if tier == 0:
+            seen.hits += 1
+            return
+        if tier < 0:
+            seen.absent += 1
+            tier = self.last if self.case.absent == "appear" else 0
+            self.birth(page, tier)
+        if tier > 0 and self.case.tiers[tier].direct:
+            seen.direct += (page,)
+        elif tier > 0:
+            self.promote(page, cls)
+
+    def announce(self, layer: Layer, cls: Cls) -> Announced:
+        """Protect the layer's pages, look them up and fetch what is missing."""
+        seen = Announced()
+        if layer.ordered:
+            for page in layer.pages:
+                self.pins[page] += 1
+                self._read(page, cls, seen)
+        else:
+            for page in layer.pages:
+                self.pins[page] += 1
+            hits = [page for page in layer.pages if self.nearest[page] == 0]
+            others = [page for page in layer.pages if self.nearest[page] != 0]
+            for page in hits + others:
+                self._read(page, cls, seen)
+        self.watermarks()
+        return seen
+
+    def unpin(self, layer: Layer) -> None:
+        """The layer's pages may leave again."""
+        for page in layer.pages:
+            self.pins[page] -= 1
+
+    def watermarks(self) -> None:
+        """Empty tiers that are too full, in the background."""
+        for number, tier in enumerate(self.case.tiers):
+            if tier.high is None or tier.low is None or self.used[number] <= tier.high * tier.capacity:
+                continue
+            while self.used[number] > tier.low * tier.capacity:
+                page = self._victim(number)
+                if page is None:
+                    break
+                self.evict(page, Cls.BACKGROUND)
+
+    def may_announce(self, layer: Layer, running: Layer) -> bool:
+        """Whether a layer may be fetched ahead while another one runs."""
+        pinned = sum(self.case.size(page, 0) for page, count in enumerate(self.pins) if count)
+        wanted = sum(self.case.size(page, 0) for page in layer.pages)
+        created = sum(self.case.size(page, 0) for page in running.created)
+        return pinned + wanted + created <= self.case.tiers[0].capacity

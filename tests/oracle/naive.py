@@ -1,0 +1,355 @@
+"""The naive simulator: simpy.Resource for every lane, one SimPy process for every transfer.
+
+It shares no code with kvsim and takes no short cut: the fast engine must give the same times, to the tick.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import simpy
+from oracle.decisions import Announced, Birth, Bookkeeper, Cls, Decision, Drop, Move
+from oracle.description import Case, Layer
+from oracle.outcome import Arrival, Outcome
+from oracle.roads import Hop, LaneName, alone, hops, lane_names, parts, service
+
+Process = Generator[simpy.Event, Any, None]
+
+
+class Task:
+    """A page on its way: it needs room at its target (births, moves) and its page in place (moves, reads)."""
+
+    def __init__(self, env: simpy.Environment, page: int, size: int, cls: Cls) -> None:
+        self.page = page
+        self.size = size
+        self.cls = self.issued = cls
+        self.source = self.target = -1
+        self.has_room = self.settled = False
+        self.travels = True
+        self.keep = False
+        self.direct = False
+        self.requested = int(env.now)
+        self.granted = -1
+        self.committed = False
+        self.done = env.event()
+        self.after: list[Callable[[], None]] = []
+        """Called once it has committed, in order."""
+
+
+class Naive:
+    """One run of one case."""
+
+    def __init__(self, case: Case) -> None:
+        self.case = case
+        self.env = simpy.Environment()
+        self.out = Outcome(lane_bytes=dict.fromkeys(lane_names(case), 0))
+        self.books = Bookkeeper(case, self._decided)
+        self.lanes = {
+            name: simpy.Resource(self.env, capacity=channels) for name, channels in lane_names(case).items()
+        }
+        self.free = [tier.capacity - used for tier, used in zip(case.tiers, self.books.used, strict=True)]
+        self.rooms: list[list[tuple[int, Task]]] = [[] for _ in case.tiers]
+        """Requests for room of every tier, oldest first."""
+        self.pending: dict[int, Task] = {}
+        """Of every page, its newest task that has not committed."""
+        self.waiting: dict[tuple[int, int], list[Task]] = {}
+        self.flying: dict[tuple[int, int], int] = {}
+        self.alone_times: list[int] = []
+        """In serial mode, the moves that the step has yet to sit through."""
+        self.origin: Task | int = -1
+        """What the transfers submitted now are in the wake of: an arrival, or the step at a time."""
+        self.reached: dict[LaneName, tuple[int, Task | int]] = {}
+
+    def run(self) -> Outcome:
+        """Simulate to the end and check that nothing is left over."""
+        self.env.process(self._steps())
+        self.env.run()
+        self._check()
+        out, books = self.out, self.books
+        out.residency, out.found, out.absent = books.nearest, books.found, books.absent
+        out.evictions, out.discards = books.evictions, books.discards
+        return out
+
+    def _check(self) -> None:
+        assert not any(self.books.pins)
+        if self.case.mode in ("serial", "ideal"):
+            return
+        assert not self.pending
+        assert not any(self.rooms)
+        assert not any(self.waiting.values())
+        assert not any(self.flying.values())
+        for tier, free in zip(self.case.tiers, self.free, strict=True):
+            assert 0 <= free <= tier.capacity
+        used = [tier.capacity - free for tier, free in zip(self.case.tiers, self.free, strict=True)]
+        assert used == self.books.used
+
+    # --- decisions become tasks -------------------------------------------------------------------
+
+    def _decided(self, decision: Decision) -> None:
+        if self.case.mode == "ideal":
+            return
+        if self.case.mode == "serial":
+            if isinstance(decision, Move):
+                self._alone(decision.page, decision.source, decision.target)
+            return
+        if isinstance(decision, Drop):
+            self._drop(decision)
+        elif isinstance(decision, Birth):
+            self._birth(decision)
+        else:
+            self._move(decision)
+
+    def _alone(self, page: int, source: int, target: int, *, direct: bool = False) -> None:
+        size = min(self.case.size(page, source), self.case.size(page, target))
+        route = hops(self.case, source, target, direct=direct)
+        for hop in route:
+            self.out.lane_bytes[hop.lane] += size
+        self.alone_times.append(alone(route, size, *parts(self.case, source, target, size)))
+
+    def _drop(self, drop: Drop) -> None:
+        def release() -> None:
+            self._give_back(drop.tier, self.case.size(drop.page, drop.tier))
+
+        before = self.pending.get(drop.page)
+        if before is None:
+            release()
+        else:
+            before.after.append(release)
+
+    def _birth(self, birth: Birth) -> None:
+        task = Task(self.env, birth.page, 0, Cls.DEMAND)
+        task.target = birth.tier
+        task.travels = False
+        task.settled = True
+        self.pending[birth.page] = task
+        self._ask_room(birth.tier, self.case.size(birth.page, birth.tier), task)
+
+    def _move(self, move: Move) -> None:
+        page, source, target = move.page, move.source, move.target
+        size = min(self.case.size(page, source), self.case.size(page, target))
+        task = Task(self.env, page, size, move.cls)
+        task.source, task.target, task.keep = source, target, move.keep
+        self._follow(task)
+        self.pending[page] = task
+        self._ask_room(target, self.case.size(page, target), task)
+
+    def _read_in_place(self, page: int) -> Task:
+        source = self.books.nearest[page]
+        size = min(self.case.size(page, source), self.case.size(page, 0))
+        task = Task(self.env, page, size, Cls.DEMAND)
+        task.source, task.target, task.direct = source, 0, True
+        task.has_room = True
+        self._follow(task)
+        self._try(task)
+        return task
+
+    def _follow(self, task: Task) -> None:
+        """The task may start once its page's last task has committed."""
+
+        def settled() -> None:
+            task.settled = True
+            self._try(task)
+
+        before = self.pending.get(task.page)
+        if before is None:
+            task.settled = True
+        else:
+            before.after.append(settled)
+
+    # --- room -------------------------------------------------------------------------------------
+
+    def _ask_room(self, tier: int, size: int, task: Task) -> None:
+        self.rooms[tier].append((size, task))
+        self._grant(tier)
+
+    def _give_back(self, tier: int, size: int) -> None:
+        self.free[tier] += size
+        self._grant(tier)
+
+    def _grant(self, tier: int) -> None:
+        while self.rooms[tier] and self.rooms[tier][0][0] <= self.free[tier]:
+            size, task = self.rooms[tier].pop(0)
+            self.free[tier] -= size
+            task.has_room = True
+            self._try(task)
+
+    # --- the scheduler ----------------------------------------------------------------------------
+
+    def _try(self, task: Task) -> None:
+        if not (task.has_room and task.settled) or task.granted >= 0:
+            return
+        task.granted = int(self.env.now)
+        if not task.travels:
+            self._commit(task)
+            return
+        pair = (task.source, task.target)
+        self.waiting.setdefault(pair, []).append(task)
+        self._launch(pair)
+
+    def _launch(self, pair: tuple[int, int]) -> None:
+        limit = self.case.max_in_flight
+        while self.waiting.get(pair) and (limit is None or self.flying.get(pair, 0) < limit):
+            task = min(self.waiting[pair], key=lambda waiting: waiting.cls)
+            self.waiting[pair].remove(task)
+            self.flying[pair] = self.flying.get(pair, 0) + 1
+            self.env.process(self._travel(task, self.origin))
+
+    def _travel(self, task: Task, origin: Task | int) -> Process:
+        route = hops(self.case, task.source, task.target, direct=task.direct)
+        part, last = parts(self.case, task.source, task.target, task.size)
+        tail = None
+        for number, hop in enumerate(route):
+            self._note_race(hop.lane, origin if number == 0 else task)
+            self.out.lane_bytes[hop.lane] += task.size
+            request = self.lanes[hop.lane].request()
+            yield request
+            start = int(self.env.now)
+            end = start + hop.setup + service(task.size, hop.rate)
+            if tail is not None:
+                end = max(end, tail + service(last, hop.rate))
+            self.env.process(self._hold(hop, request, end - start))
+            tail = end + hop.delay
+            head = start + hop.setup + service(part, hop.rate) + hop.delay
+            yield self.env.timeout((tail if number == len(route) - 1 else head) - start)
+        with self._wake_of(task):
+            self._arrive(task)
+
+    def _hold(self, hop: Hop, request: simpy.resources.resource.Request, duration: int) -> Process:
+        yield self.env.timeout(duration)
+        self.lanes[hop.lane].release(request)
+
+    @contextmanager
+    def _wake_of(self, origin: Task | int) -> Iterator[None]:
+        before = self.origin
+        self.origin = origin
+        yield
+        self.origin = before
+
+    def _note_race(self, lane: LaneName, origin: Task | int) -> None:
+        now = int(self.env.now)
+        before = self.reached.get(lane)
+        if before is not None and before[0] == now and before[1] != origin:
+            self.out.races += 1
+        self.reached[lane] = (now, origin)
+
+    def _arrive(self, task: Task) -> None:
+        pair = (task.source, task.target)
+        self.flying[pair] -= 1
+        self._launch(pair)
+        now = int(self.env.now)
+        self.out.arrivals.append(
+            Arrival(
+                task.page, task.source, task.target, task.size,
+                task.cls, task.issued, task.requested, task.granted, now,
+            )
+        )  # fmt: skip
+        self._commit(task)
+
+    def _commit(self, task: Task) -> None:
+        if task.travels and not task.direct and not task.keep:
+            self._give_back(task.source, self.case.size(task.page, task.source))
+        task.committed = True
+        if self.pending.get(task.page) is task:
+            del self.pending[task.page]
+        for callback in task.after:
+            callback()
+        task.done.succeed()
+
+    # --- the steps --------------------------------------------------------------------------------
+
+    def _steps(self) -> Process:
+        for number, step in enumerate(self.case.steps):
+            if step.arrival is not None and step.arrival > self.env.now:
+                yield self.env.timeout(step.arrival - self.env.now)
+            start = int(self.env.now)
+            compute = 0
+            announced: list[Announced] = []
+            for index, layer in enumerate(step.layers):
+                yield from self._fetch(number, index, layer, announced)
+                begin = int(self.env.now)
+                if self.case.mode == "layered":
+                    self._fetch_ahead(step.layers, index, announced)
+                yield self.env.timeout(self._compute(layer, announced[index]))
+                compute += int(self.env.now) - begin
+                self.out.computes.append((number, index, begin, int(self.env.now)))
+                self.books.unpin(layer)
+                yield from self._create(number, index, layer)
+            self.out.steps.append((start, int(self.env.now), compute))
+        self.out.end = int(self.env.now)
+
+    def _compute(self, layer: Layer, seen: Announced) -> int:
+        compute = layer.compute + (layer.absent_each or 0) * seen.absent
+        latency = self.case.tiers[0].read_latency
+        if self.case.mode == "serial":
+            return compute + seen.hits * latency
+        return compute + (latency if seen.hits and self.case.mode != "ideal" else 0)
+
+    def _fetch(self, step: int, index: int, layer: Layer, announced: list[Announced]) -> Process:
+        """Announce the layer unless that was done ahead, and wait for its pages."""
+        own = int(self.env.now)
+        if index == len(announced):
+            with self._wake_of(own):
+                announced.append(self.books.announce(layer, Cls.DEMAND))
+        else:
+            for task in self._moving(layer):
+                task.cls = Cls.DEMAND
+        if self.case.mode == "serial":
+            for page in announced[index].direct:
+                self._alone(page, self.books.nearest[page], 0, direct=True)
+            yield from self._one_by_one()
+        elif self.case.mode != "ideal":
+            awaited = self._read_all_in_place(announced[index].direct, own) + self._moving(layer)
+            yield self.env.all_of([task.done for task in awaited])
+        self._stalled(step, index, own)
+
+    def _moving(self, layer: Layer) -> list[Task]:
+        """Of the layer's pages that belong in tier 0, the tasks that still have to bring them there."""
+        return [
+            self.pending[page]
+            for page in layer.pages
+            if page in self.pending and self.books.nearest[page] == 0
+        ]
+
+    def _read_all_in_place(self, pages: tuple[int, ...], now: int) -> list[Task]:
+        with self._wake_of(now):
+            return [self._read_in_place(page) for page in pages]
+
+    def _fetch_ahead(self, layers: tuple[Layer, ...], running: int, announced: list[Announced]) -> None:
+        while len(announced) < len(layers) and len(announced) <= running + self.case.depth:
+            layer = layers[len(announced)]
+            if not self.books.may_announce(layer, layers[running]):
+                return
+            with self._wake_of(int(self.env.now)):
+                announced.append(self.books.announce(layer, Cls.PREFETCH))
+
+    def _create(self, step: int, index: int, layer: Layer) -> Process:
+        """The layer's new pages are born, the watermarks looked at; the step waits for the births' room."""
+        before = int(self.env.now)
+        births = []
+        with self._wake_of(before):
+            for page in layer.created:
+                self.books.birth(page, 0)
+                if page in self.pending:
+                    births.append(self.pending[page])
+            self.books.watermarks()
+        if self.case.mode == "serial":
+            yield from self._one_by_one()
+        else:
+            yield self.env.all_of([task.done for task in births])
+        self._stalled(step, index, before)
+
+    def _one_by_one(self) -> Process:
+        for duration in self.alone_times:
+            yield self.env.timeout(duration)
+        self.alone_times.clear()
+
+    def _stalled(self, step: int, layer: int, since: int) -> None:
+        if self.env.now > since:
+            self.out.stalls.append((step, layer, since, int(self.env.now)))
+
+
+def simulate(case: Case) -> Outcome:
+    """Run the case. Raises NoRoom if a page that must go somewhere cannot."""
+    return Naive(case).run()

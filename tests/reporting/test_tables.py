@@ -1,0 +1,80 @@
+from __future__ import annotations
+
+import io
+
+import pytest
+from analysis.synthetic import busy_run, make_run, make_scenario, step_row
+from rich.console import Console
+
+from kvsim.analysis.metrics import summarise
+from kvsim.reporting.tables import print_scenarios, print_summary
+from kvsim.reporting.verdict import verdict
+from kvsim.sim.result import RunResult
+
+
+def printed(run: RunResult, width: int) -> str:
+    console = Console(width=width, file=io.StringIO(), force_terminal=False, color_system=None)
+    print_summary(console, summarise(run), run.scenario)
+    assert isinstance(console.file, io.StringIO)
+    return console.file.getvalue()
+
+
+@pytest.mark.parametrize("width", [80, 100, 140])
+def test_a_summary_fits_the_terminal_and_cuts_nothing_off(width: int) -> None:
+    text = printed(busy_run(5_000), width)
+    assert max(map(len, text.splitlines())) <= min(width, 100)
+    assert "…" not in text
+
+
+def test_a_summary_answers_first_how_much_steps_wait_and_for_what() -> None:
+    text = printed(busy_run(5_000), 100)
+    lines = [line.strip() for line in text.splitlines()]
+    assert lines[2].startswith("Steps wait for 5")
+    for wanted in (
+        "p50",
+        "p95",
+        "p99",
+        "compute",
+        "exposed (waiting)",
+        "late prefetch",
+        "overlap efficiency",
+    ):
+        assert wanted in text
+    for wanted in ("hbm", "pcie up", "mean queue", "write-back", "900 prefetches: timely 77.8 %"):
+        assert wanted in text
+
+
+def test_figures_that_were_not_recorded_are_marked_and_explained() -> None:
+    text = printed(busy_run(500, keep_events=False), 100)
+    assert "n/a: needs execution.records: all" in text
+
+
+def test_a_run_without_steps_prints() -> None:
+    assert "Steps took no time." in printed(make_run(), 80)
+
+
+def test_brackets_in_a_name_are_not_markup() -> None:
+    run = make_run(scenario=make_scenario("mine-[bold]-x"))
+    assert "mine-[bold]-x" in printed(run, 80)
+
+
+def test_scenarios_are_listed_with_what_they_show() -> None:
+    console = Console(width=80, file=io.StringIO(), color_system=None)
+    print_scenarios(console, [make_scenario("one", "Shows the [first] thing."), make_scenario("two")])
+    assert isinstance(console.file, io.StringIO)
+    text = console.file.getvalue()
+    assert "one" in text
+    assert "[first]" in text
+    assert max(map(len, text.splitlines())) <= 80
+
+
+def test_the_verdict_names_the_worst_cause() -> None:
+    run = make_run(steps=[step_row(0, 0, 100, (0, 10, 30, 0, 0))])
+    assert (
+        verdict(summarise(run))
+        == "Steps wait for 40.0 % of their time, 75.0 % of it because of waiting for room."
+    )
+
+
+def test_the_verdict_of_a_run_that_never_waits_says_so() -> None:
+    assert verdict(summarise(make_run(steps=[step_row(0, 0, 100)]))).startswith("Steps never wait")

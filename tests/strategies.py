@@ -1,0 +1,206 @@
+"""Hypothesis strategies: small random hierarchies with random things to read from them, always valid.
+
+Numbers that shape the order of events (speeds, latencies, compute times, sizes) get an odd part of their
+own from `Odd`, so that events that have nothing to do with each other practically never share a tick:
+which of those comes first is nobody's promise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from hypothesis import strategies as st
+from oracle.description import Case, Layer, Link, Mode, Step, Tier
+
+Draw = Any
+"""What hypothesis hands to a composite strategy."""
+
+
+@dataclass
+class Odd:
+    """Numbers without a common pattern: each is the wanted magnitude plus a part that no other has."""
+
+    count: int = 0
+
+    def near(self, value: int) -> int:
+        """A number within 10 % of the value (10,000 or more), different each time."""
+        self.count += 1
+        return value + (self.count * 7919 * 104729 + 12553 * self.count**2) % (value // 10) | 1
+
+
+def _speed(draw: Draw, odd: Odd) -> int:
+    return odd.near(draw(st.sampled_from([3 * 10**8, 10**9, 4 * 10**9])))
+
+
+def _delay(draw: Draw, odd: Odd) -> int:
+    """Nothing, or about as long as a page takes."""
+    value = draw(st.sampled_from([0, 0, 10**5, 10**6, 10**7]))
+    return odd.near(value) if value else 0
+
+
+def _sizes(draw: Draw, pages: int) -> tuple[int, ...]:
+    """Scalars of every page: all the same, or all different."""
+    if draw(st.booleans()):
+        return (1000,) * pages
+    order = draw(st.permutations(range(pages)))
+    return tuple(501 + 97 * number for number in order)
+
+
+@dataclass
+class _Universe:
+    """Page numbers given out: those there at the start, those nobody has seen, those created on the way."""
+
+    initial: int
+    known: list[int]
+    total: int
+
+    def create(self, count: int) -> tuple[int, ...]:
+        new = tuple(range(self.total, self.total + count))
+        self.total += count
+        return new
+
+
+def _layer(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> Layer:
+    chosen = draw(st.lists(st.sampled_from(pages.known), min_size=1, max_size=6, unique=True))
+    compute = draw(st.sampled_from([0, 10**5, 10**6, 10**7]))
+    return Layer(
+        pages=tuple(chosen),
+        compute=odd.near(compute) if compute else 0,
+        ordered=draw(st.integers(0, 3)) == 0,
+        created=pages.create(draw(st.sampled_from([0, 0, 0, 1, 2]))),
+        absent_each=odd.near(10**6) if absent_costs and draw(st.booleans()) else None,
+    )
+
+
+def _steps(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> tuple[Step, ...]:
+    steps: list[Step] = []
+    clock = 0
+    for _ in range(draw(st.integers(1, 8))):
+        layers = tuple(
+            _layer(draw, odd, pages, absent_costs=absent_costs) for _ in range(draw(st.integers(1, 4)))
+        )
+        # A page that a step creates is read from the next step on.
+        pages.known.extend(page for layer in layers for page in layer.created)
+        arrival = None
+        if draw(st.integers(0, 3)) == 0:
+            clock = arrival = odd.near(clock + draw(st.sampled_from([10**5, 10**7])))
+        steps.append(Step(layers, arrival))
+    return tuple(steps)
+
+
+def _links(draw: Draw, odd: Odd, tiers: int, size: int) -> tuple[Link, ...]:
+    """A random tree, now and then with one link more."""
+    ends = [(draw(st.integers(0, far - 1)), far) for far in range(1, tiers)]
+    spare = [(near, far) for far in range(2, tiers) for near in range(far) if (near, far) not in ends]
+    if spare and draw(st.integers(0, 4)) == 0:
+        ends.append(draw(st.sampled_from(spare)))
+    chunked = draw(st.booleans())
+    return tuple(_link(draw, odd, near, far, size if chunked else None) for near, far in ends)
+
+
+def _link(draw: Draw, odd: Odd, near: int, far: int, size: int | None) -> Link:
+    bandwidth = _speed(draw, odd)
+    # Channels that could together exceed the link's bandwidth would have to share it.
+    channels = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    return Link(
+        near,
+        far,
+        bandwidth,
+        bandwidth_down=_speed(draw, odd) if draw(st.booleans()) else None,
+        latency=_delay(draw, odd),
+        setup=_delay(draw, odd),
+        half=draw(st.booleans()),
+        channels=channels,
+        channel_bandwidth=odd.near(8 * 10**7) if channels > 1 else None,
+        chunk=None if size is None else max(1, size // draw(st.integers(1, 9))),
+    )
+
+
+def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
+    ports = draw(st.sampled_from([None, None, None, 1, 2]))
+    speeds = ports is not None or draw(st.integers(0, 3)) == 0
+    kind = draw(st.sampled_from(["exclusive", "exclusive", "inclusive", "direct"])) if number else "exclusive"
+    marks = draw(st.sampled_from([(None, None)] * 3 + [(0.75, 0.5), (1.0, 0.25), (0.5, 0.5)]))
+    return Tier(
+        capacity,
+        read_latency=_delay(draw, odd),
+        write_latency=_delay(draw, odd),
+        read_bandwidth=_speed(draw, odd) if speeds else None,
+        write_bandwidth=_speed(draw, odd) if speeds else None,
+        ports=ports,
+        direct=kind == "direct",
+        inclusive=kind == "inclusive",
+        bits=draw(st.sampled_from([8, 8, 8, 4] if number else [8])),
+        high=marks[0],
+        low=marks[1],
+    )
+
+
+def _capacities(draw: Draw, tiers: int, needed: int, universe: int, largest: int) -> list[int]:
+    """Room for the largest layer in tier 0, for all pages in the last, for anything in between.
+
+    An inclusive tier must not be smaller than the one above it, and in the last one the copies of what is
+    in tier 0 must leave room for a layer that is not there yet.
+    """
+    first = needed + draw(st.integers(0, 4 * largest))
+    middle = [draw(st.integers(largest // 3, 12 * largest)) for _ in range(tiers - 2)]
+    last = draw(st.sampled_from([universe, universe + 2 * first])) + largest
+    return [first, *middle, last]
+
+
+@st.composite
+def cases(
+    draw: Draw,
+    mode: Mode = "demand",
+    *,
+    absent_costs: bool = True,
+    absent: Literal["appear", "compute"] | None = None,
+) -> Case:
+    """A valid case of that mode; without `absent_costs` its compute times do not depend on residency."""
+    odd = Odd()
+    initial = draw(st.integers(1, 14))
+    unseen = draw(st.integers(0, 3))
+    pages = _Universe(initial, list(range(initial + unseen)), initial + unseen)
+    steps = _steps(draw, odd, pages, absent_costs=absent_costs)
+    scalars = _sizes(draw, pages.total)
+    largest = max(scalars)
+    needed = max(
+        sum(scalars[page] for page in group)
+        for step in steps
+        for layer in step.layers
+        for group in (layer.pages, layer.created)
+    )
+    count = draw(st.integers(2, 4))
+    capacities = _capacities(draw, count, needed, sum(scalars[:initial]), largest)
+    tiers = [_tier(draw, odd, number, capacity) for number, capacity in enumerate(capacities)]
+    fill = draw(st.booleans())
+    return Case(
+        tiers=tuple(_valid(tiers, largest, fill=fill)),
+        links=_links(draw, odd, count, largest),
+        scalars=scalars,
+        initial=initial,
+        steps=steps,
+        mode=mode,
+        depth=draw(st.sampled_from([1, 1, 2, 3])),
+        absent=absent or draw(st.sampled_from(["appear", "compute"])),
+        fill=fill,
+        max_in_flight=draw(st.sampled_from([None, None, 1, 2])),
+    )
+
+
+def _valid(tiers: list[Tier], largest: int, *, fill: bool) -> list[Tier]:
+    """The same tiers, inclusive ones large enough for what they have to keep.
+
+    Of several inclusive tiers only the first stays so when pages start above them: a page has one copy.
+    """
+    result = [tiers[0]]
+    for number, tier in enumerate(tiers[1:], start=1):
+        inclusive = tier.inclusive and not (fill and any(above.inclusive for above in result))
+        capacity = tier.capacity
+        if inclusive:
+            capacity = max(capacity, result[number - 1].capacity)
+        if number == len(tiers) - 1:
+            capacity = max(capacity, (2 if inclusive else 1) * tiers[0].capacity + largest)
+        result.append(replace(tier, capacity=capacity, inclusive=inclusive))
+    return result

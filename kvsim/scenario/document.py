@@ -17,7 +17,7 @@ from kvsim.scenario.tree import Node, Origin, Path, Problems, label
 
 __all__ = ["compose", "read_file", "read_text"]
 
-_LARGEST_TREE = 200_000  # values; a few aliases of aliases can stand for billions
+_LARGEST_TREE = 100_000  # values; a few aliases of aliases can stand for billions
 _TAGS = frozenset(f"tag:yaml.org,2002:{name}" for name in ("str", "seq", "map"))
 _INTEGER = re.compile(r"[-+]?(?:0|[1-9][0-9_]*)")
 _LEADING_ZERO = re.compile(r"[-+]?0[0-9_]+")

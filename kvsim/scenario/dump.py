@@ -27,6 +27,15 @@ _Dumper.add_implicit_resolver(
 )
 
 
+def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
+    """Text with Unicode's own line ends in double quotes: elsewhere PyYAML writes them bare and loses them."""
+    unusual = any(character in text for character in "\x85\u2028\u2029\ufeff")
+    return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if unusual else None)
+
+
+_Dumper.add_representer(str, _text)
+
+
 def dump(scenario: Scenario) -> str:
     """YAML text that `load` reads back as an equal scenario."""
     data: dict[str, Any] = scenario.model_dump(mode="json", exclude_none=True)

@@ -162,6 +162,7 @@ class ConcurrentDecoder(Decoder):
         self.lanes = lanes
         self.depth = depth
         self.guess = guess
+        self.fetches_ahead = depth > 0 or guess is not None
 
     def step(self, step: Step, tally: Tally) -> Process:
         ahead: deque[Plan] = deque()
@@ -202,18 +203,18 @@ class ConcurrentDecoder(Decoder):
         """Have the layer's pages in place."""
         if plan.direct:
             self.hierarchy.read_in_place(plan)
-        ahead, late = plan.fetched_ahead() if plan.moves or plan.prefetched else (0, 0)
-        if ahead:
-            self.hierarchy.speculation.judged(ahead - late, late)
-            tally.late += late
+        if self.fetches_ahead:
+            self._judge(plan, tally)
         if plan.pending:
-            self._hurry(plan)
             yield from self._wait(plan, tally)
 
-    def _hurry(self, plan: Plan) -> None:
-        for move in plan.moves:
-            if move.cls > TransferClass.DEMAND and not move.committed:
-                self.mover.dma.raise_class(move, TransferClass.DEMAND)
+    def _judge(self, plan: Plan, tally: Tally) -> None:
+        """What was fetched ahead of need is timely, or late and from now on urgent."""
+        arrived, late = plan.fetched_ahead()
+        self.hierarchy.speculation.judged(arrived, len(late))
+        tally.late += len(late)
+        for move in late:
+            self.mover.dma.raise_class(move, TransferClass.DEMAND)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now

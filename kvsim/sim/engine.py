@@ -92,9 +92,9 @@ class Simulation:
     def _mover(self) -> Mover:
         overlap = self.scenario.execution.overlap
         if overlap == "ideal":
-            return FreeMover(self.residency, self.topology.tiers)
+            return FreeMover(self.topology.tiers)
         if overlap == "serial":
-            mover = SequentialMover(self.env, self.residency, self.topology, self.records)
+            mover = SequentialMover(self.topology, self.records)
             for tier in self.topology.tiers:
                 tier.log = mover.log_space
             return mover

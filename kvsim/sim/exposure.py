@@ -8,6 +8,8 @@ from kvsim.sim.lane import Lane
 from kvsim.sim.move import Move
 from kvsim.sim.records import Cause, TransferClass
 
+ROOM, QUEUEING, SERVICE, CODEC = Cause.ROOM, Cause.DEMAND_QUEUEING, Cause.DEMAND_SERVICE, Cause.CODEC
+
 Segment = tuple[int, int, Cause, int]
 """From, to (ticks), cause, lane (-1: none)."""
 
@@ -38,15 +40,14 @@ def _life(move: Move, end: int, lanes: Sequence[Lane]) -> list[tuple[int, Cause,
     a fast lane fed by a slow one is not what holds the page up.
     """
     if not move.trail:
-        return [(end, Cause.ROOM, -1)]
-    phases = [(move.granted, Cause.ROOM, -1)]
+        return [(end, ROOM, -1)]
+    phases = [(move.granted, ROOM, -1)]
     here = move.granted
-    before = (Cause.DEMAND_QUEUEING, move.trail[0][1])  # a slot of the scheduler comes first
+    before = (QUEUEING, move.trail[0][1])  # a slot of the scheduler comes first
     for (_, lane, queued, start, over, _, nominal), hop in zip(move.trail, move.route.hops, strict=True):
-        codec = lanes[lane].role == "codec"
-        queueing = Cause.CODEC if codec else Cause.DEMAND_QUEUEING
-        service = Cause.CODEC if codec else Cause.DEMAND_SERVICE
-        here = max(here, queued)  # all of it is at the lane now
+        queueing, service = (CODEC, CODEC) if lanes[lane].role == "codec" else (QUEUEING, SERVICE)
+        if queued > here:
+            here = queued  # all of it is at the lane now
         phases.append((here, *before))
         phases.append((start, queueing, lane))
         phases.append((over - nominal if over - nominal > here else here, queueing, lane))

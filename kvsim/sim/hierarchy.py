@@ -9,9 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-from numpy.typing import NDArray
-
 from kvsim.errors import SimulationError
 from kvsim.policies.base import EvictionPolicy
 from kvsim.scenario.hierarchy import TierSpec
@@ -72,8 +69,9 @@ class Hierarchy:
             self._look_up_in_order(plan, cls)
         else:
             residency.pin(pages)
-            if codes.any():
-                self._look_up_set(plan, codes, cls)
+            elsewhere = codes.nonzero()[0]
+            if len(elsewhere):
+                self._look_up_set(plan, elsewhere.tolist(), codes[elsewhere].tolist(), cls)
             else:
                 self._hits(plan, pages.tolist())
         if self._watermarks:
@@ -107,7 +105,7 @@ class Hierarchy:
     def read_in_place(self, plan: Plan) -> None:
         """Start the reads of pages that stay in a `direct` tier."""
         for page, tier in plan.direct:
-            plan.wait_for(self.mover.read(page, tier))
+            plan.wait_for(self.mover.read(page, tier, self.residency.bytes_of(page, tier)))
         self.mover.flush()
 
     def _hits(self, plan: Plan, pages: list[int]) -> None:
@@ -117,13 +115,13 @@ class Hierarchy:
         if self.speculation.pending:
             plan.prefetched += self.speculation.used(pages, self.residency.where)
 
-    def _look_up_set(self, plan: Plan, codes: NDArray[np.uint8], cls: TransferClass) -> None:
+    def _look_up_set(self, plan: Plan, elsewhere: list[int], codes: list[int], cls: TransferClass) -> None:
+        """A set of pages, of which those at the positions `elsewhere` have not settled in tier 0."""
         hits = plan.access.pages.tolist()
         moving: list[int] = []
         others: list[int] = []
         tiers: list[int] = []
-        elsewhere = np.flatnonzero(codes)
-        for at, code in zip(elsewhere.tolist(), codes[elsewhere].tolist(), strict=True):
+        for at, code in zip(elsewhere, codes, strict=True):
             if code == MOVING:
                 moving.append(hits[at])
             else:
@@ -136,8 +134,12 @@ class Hierarchy:
             self._hits(plan, hits)
         for page in moving:
             plan.wait_for(self.mover.under_way(page))
-        for tier in sorted(set(tiers)):
-            self._misses(tier, [p for p, t in zip(others, tiers, strict=True) if t == tier])
+        kinds = set(tiers)
+        for tier in sorted(kinds):
+            alike = (
+                others if len(kinds) == 1 else [p for p, t in zip(others, tiers, strict=True) if t == tier]
+            )
+            self._misses(tier, alike)
         self._fetch(plan, others, tiers, cls)
 
     def _look_up_in_order(self, plan: Plan, cls: TransferClass) -> None:
@@ -177,7 +179,7 @@ class Hierarchy:
                 plan.direct.append((page, tier))
                 continue
             size = bytes_of(page, 0)
-            if used[0] + size > capacity and not self.make_room(0, size):
+            if used[0] + size > capacity and not self._shrink(0, capacity - size, TransferClass.WRITE_BACK):
                 name = self._names[0]
                 raise SimulationError(f"page {page} is read, but all of tier {name} is pinned: no room")
             if ahead:
@@ -230,22 +232,25 @@ class Hierarchy:
         self.used[tier] += size
         self.residency.where[page] = tier
         self.policy.inserted(page, tier)
-        return self.mover.birth(page, tier)
+        return self.mover.birth(page, tier, size)
 
     def _promote(self, page: int, tier: int, cls: TransferClass) -> Move | None:
+        """To tier 0, where room has been made."""
         residency = self.residency
         policy = self.policy
-        used = self.used
+        room = residency.bytes_of(page, 0)
+        held = residency.bytes_of(page, tier)
+        size = room if room < held else held
         policy.removed(page, tier)
-        kept = self._inclusive[tier]
-        if kept:
+        if self._inclusive[tier]:
             residency.held[page] = tier
+            held = 0
         else:
-            used[tier] -= residency.bytes_of(page, tier)
-        used[0] += residency.bytes_of(page, 0)
+            self.used[tier] -= held
+        self.used[0] += room
         residency.where[page] = 0
         policy.inserted(page, 0)
-        return self.mover.move(page, tier, 0, cls, kept)
+        return self.mover.move(page, tier, 0, cls, room, held, size)
 
     # -- room ------------------------------------------------------------------------
 
@@ -277,23 +282,24 @@ class Hierarchy:
     def _send_down(self, page: int, tier: int, cls: TransferClass) -> None:
         """Out of the tier: to the copy below, to the next tier that can take it, or to nowhere."""
         residency = self.residency
+        freed = residency.bytes_of(page, tier)
         if page in residency.held:
-            self._settle(page, tier, residency.held.pop(page))
-            self.mover.drop(page, tier)
+            below = residency.held.pop(page)
+            self.used[tier] -= freed
+            residency.where[page] = below
+            self.policy.inserted(page, below)
+            self.mover.drop(page, tier, freed)
             return
         for target in range(tier + 1, self._last + 1):
-            size = residency.bytes_of(page, target)
-            if self.make_room(target, size, cls):
-                self.used[target] += size
-                self._settle(page, tier, target)
-                self.mover.move(page, tier, target, cls, False)
+            room = residency.bytes_of(page, target)
+            if self.make_room(target, room, cls):
+                self.used[tier] -= freed
+                self.used[target] += room
+                residency.where[page] = target
+                self.policy.inserted(page, target)
+                self.mover.move(page, tier, target, cls, room, freed, min(room, freed))
                 return
         self.discards[tier] += 1
-        self.used[tier] -= residency.bytes_of(page, tier)
+        self.used[tier] -= freed
         residency.where[page] = NOWHERE
-        self.mover.drop(page, tier)
-
-    def _settle(self, page: int, source: int, target: int) -> None:
-        self.used[source] -= self.residency.bytes_of(page, source)
-        self.residency.where[page] = target
-        self.policy.inserted(page, target)
+        self.mover.drop(page, tier, freed)

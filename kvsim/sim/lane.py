@@ -9,7 +9,7 @@ one scheduled event a hop (a `simpy.Resource` costs three).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from heapq import heapreplace
 from typing import TYPE_CHECKING
 
@@ -26,6 +26,10 @@ HopRow = tuple[int, int, int, int, int, int, int]
 """A row of the `hops` table: transfer, lane, queued, start, end, bytes, nominal."""
 
 
+MOST_KNOWN = 4096
+"""Service times a hop remembers at most."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Hop:
     """One lane on a route, with what this route makes of it."""
@@ -37,6 +41,16 @@ class Hop:
     """Ticks the channel is held before the first byte."""
     delay: int
     """Ticks from leaving the lane to the far end; occupies nothing."""
+
+    known: dict[int, int] = field(default_factory=dict, init=False, repr=False)
+    """Service times computed before, by size: page sizes are few."""
+
+    def nominal(self, size: int) -> int:
+        """Ticks a transfer of `size` bytes holds a channel when nothing else shares its bandwidth."""
+        ticks = self.known[size] = self.setup + self.ticks(size)
+        if len(self.known) > MOST_KNOWN:
+            self.known.clear()
+        return ticks
 
     def ticks(self, size: int) -> int:
         """Ticks to push `size` bytes across, set-up aside, rounded up."""
@@ -184,7 +198,7 @@ class FifoLane(Lane):
             start = now
         else:
             self.queueing += start - now
-        nominal = hop.setup - (-size * TICKS_PER_SECOND // hop.rate)
+        nominal = hop.known.get(size) or hop.nominal(size)
         end = start + nominal
         if index and transfer.tail is not None:
             end = max(end, transfer.tail + hop.ticks(route.last_part(size)))

@@ -71,19 +71,21 @@ class Mover(Protocol):
     step: int
     """Number of the running step, for the records."""
 
-    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
-        """The page goes from one tier to another; `kept`: a copy stays at the source."""
+    def move(
+        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+    ) -> Move | None:
+        """The page goes from one tier to another: `room` bytes there, `freed` bytes here, `size` on the way."""
         ...
 
-    def birth(self, page: int, tier: int) -> Move | None:
+    def birth(self, page: int, tier: int, room: int) -> Move | None:
         """The page comes into being in the tier: it needs only room."""
         ...
 
-    def drop(self, page: int, tier: int) -> None:
+    def drop(self, page: int, tier: int, freed: int) -> None:
         """The page's room in the tier is given back, once it stands still."""
         ...
 
-    def read(self, page: int, tier: int) -> Move | None:
+    def read(self, page: int, tier: int, size: int) -> Move | None:
         """The page is read in place, over the links, without changing tier."""
         ...
 

@@ -43,15 +43,10 @@ class ConcurrentMover:
         for tier in self.tiers:
             tier.granted = self._unblock  # type: ignore[assignment]  # tenants are moves
 
-    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
-        residency = self.residency
-        if residency.uniform is not None:
-            room, held = residency.uniform[target], residency.uniform[source]
-        else:
-            room, held = residency.table[target][page], residency.table[source][page]
+    def move(
+        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+    ) -> Move | None:
         route = self._routes[source][target]
-        size = room if room < held else held
-        freed = 0 if kept else held
         self._number = number = self._number + 1
         move = Move(self.env, number, size, cls, route, page, source, target, room, freed, self.step)
         tier = self.tiers[target]
@@ -60,31 +55,27 @@ class ConcurrentMover:
         # The common case in one go: room at once, the page stands still, nothing to schedule.
         tier.take(room)
         self._last[page] = move
-        residency.where[page] |= MOVING
+        self.residency.where[page] |= MOVING
         move.granted = move.requested
         move.callbacks = [self._on_arrival]
         route.hops[0].lane.enter(move)
         return move
 
-    def birth(self, page: int, tier: int) -> Move | None:
-        room = self.residency.bytes_of(page, tier)
+    def birth(self, page: int, tier: int, room: int) -> Move | None:
         there = self.tiers[tier]
         if page not in self._last and not there.waiting and there.free >= room:
             there.take(room)
             return None
         return self._start(self._new(room, NO_ROUTE, page, NO_TIER, tier, room, 0))
 
-    def drop(self, page: int, tier: int) -> None:
-        size = self.residency.bytes_of(page, tier)
+    def drop(self, page: int, tier: int, freed: int) -> None:
         if page in self._last:
-            self._start(self._new(size, NO_ROUTE, page, tier, NO_TIER, 0, size))
+            self._start(self._new(freed, NO_ROUTE, page, tier, NO_TIER, 0, freed))
         else:
-            self.tiers[tier].release(size)
+            self.tiers[tier].release(freed)
 
-    def read(self, page: int, tier: int) -> Move | None:
-        size = self.residency.bytes_of(page, tier)
-        route = self.topology.read_route(tier)
-        return self._start(self._new(size, route, page, tier, NO_TIER, 0, 0))
+    def read(self, page: int, tier: int, size: int) -> Move | None:
+        return self._start(self._new(size, self.topology.read_route(tier), page, tier, NO_TIER, 0, 0))
 
     def under_way(self, page: int) -> Move | None:
         return self._last.get(page)
@@ -185,9 +176,7 @@ class SequentialMover:
     `clock` runs ahead of the simulation's; the step sleeps until it once a layer.
     """
 
-    def __init__(self, env: Environment, residency: Residency, topology: Topology, records: Records) -> None:
-        self.env = env
-        self.residency = residency
+    def __init__(self, topology: Topology, records: Records) -> None:
         self.topology = topology
         self.tiers = topology.tiers
         self.step = 0
@@ -197,24 +186,23 @@ class SequentialMover:
         self._records = records
         self._number = 0
 
-    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
-        room = self.residency.bytes_of(page, target)
-        held = self.residency.bytes_of(page, source)
-        self._cross(self.topology.routes[source][target], min(room, held), cls, page, source, target)
+    def move(
+        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+    ) -> Move | None:
+        self._cross(self.topology.routes[source][target], size, cls, page, source, target)
         self.tiers[target].take(room)
-        if not kept:
-            self.tiers[source].release(held)
+        if freed:
+            self.tiers[source].release(freed)
         return None
 
-    def birth(self, page: int, tier: int) -> Move | None:
-        self.tiers[tier].take(self.residency.bytes_of(page, tier))
+    def birth(self, page: int, tier: int, room: int) -> Move | None:
+        self.tiers[tier].take(room)
         return None
 
-    def drop(self, page: int, tier: int) -> None:
-        self.tiers[tier].release(self.residency.bytes_of(page, tier))
+    def drop(self, page: int, tier: int, freed: int) -> None:
+        self.tiers[tier].release(freed)
 
-    def read(self, page: int, tier: int) -> Move | None:
-        size = self.residency.bytes_of(page, tier)
+    def read(self, page: int, tier: int, size: int) -> Move | None:
         self._cross(self.topology.read_route(tier), size, TransferClass.DEMAND, page, tier, NO_TIER)
         return None
 
@@ -266,25 +254,26 @@ SERIAL_CAUSE = (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROO
 class FreeMover:
     """Moves take no time: the bound."""
 
-    def __init__(self, residency: Residency, tiers: list[Tier]) -> None:
-        self.residency = residency
+    def __init__(self, tiers: list[Tier]) -> None:
         self.tiers = tiers
         self.step = 0
 
-    def move(self, page: int, source: int, target: int, cls: int, kept: bool) -> Move | None:
-        self.tiers[target].take(self.residency.bytes_of(page, target))
-        if not kept:
-            self.tiers[source].release(self.residency.bytes_of(page, source))
+    def move(
+        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+    ) -> Move | None:
+        self.tiers[target].take(room)
+        if freed:
+            self.tiers[source].release(freed)
         return None
 
-    def birth(self, page: int, tier: int) -> Move | None:
-        self.tiers[tier].take(self.residency.bytes_of(page, tier))
+    def birth(self, page: int, tier: int, room: int) -> Move | None:
+        self.tiers[tier].take(room)
         return None
 
-    def drop(self, page: int, tier: int) -> None:
-        self.tiers[tier].release(self.residency.bytes_of(page, tier))
+    def drop(self, page: int, tier: int, freed: int) -> None:
+        self.tiers[tier].release(freed)
 
-    def read(self, page: int, tier: int) -> Move | None:
+    def read(self, page: int, tier: int, size: int) -> Move | None:
         return None
 
     def under_way(self, page: int) -> Move | None:

@@ -62,7 +62,8 @@ class Plan:
         if not self.pending and self.wake is not None:
             self.wake.succeed()
 
-    def fetched_ahead(self) -> tuple[int, int]:
-        """How many pages were fetched ahead of need, and how many of these are still on their way."""
+    def fetched_ahead(self) -> tuple[int, list[Move]]:
+        """Of the pages fetched ahead of need: how many are there, and the moves still on their way."""
         ahead = [m for m in self.moves if m.issued_cls == TransferClass.PREFETCH]
-        return len(ahead) + self.prefetched, sum(not m.committed for m in ahead)
+        late = [m for m in ahead if not m.committed]
+        return self.prefetched + len(ahead) - len(late), late

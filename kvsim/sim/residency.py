@@ -110,4 +110,5 @@ class Residency:
         """Pages further up of which an inclusive tier keeps a copy."""
         pages = np.fromiter(self.held.keys(), np.int64, len(self.held))
         tiers = np.fromiter(self.held.values(), np.int64, len(self.held))
-        return pages[tiers == tier]
+        copies: Pages = pages[tiers == tier]
+        return copies

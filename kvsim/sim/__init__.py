@@ -1,0 +1,1 @@
+"""How time passes: links, tiers, moves and the decode process, on SimPy."""

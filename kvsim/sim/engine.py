@@ -10,7 +10,7 @@ from simpy import Environment
 
 from kvsim.errors import SimulationError
 from kvsim.policies import make_eviction, make_prefetch
-from kvsim.scenario.hierarchy import TierSpec
+from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.audit import Books, audit
 from kvsim.sim.decode import ConcurrentDecoder, Decoder, IdealDecoder, SequentialDecoder, limited
@@ -54,7 +54,7 @@ class Simulation:
         self.records = Records(execution.records == "all")
         sizes = _page_sizes(scenario, workload)
         self.residency = Residency(len(scenario.hierarchy.tiers), sizes, workload.initial_pages)
-        capacities = [_capacity(spec, sizes[k]) for k, spec in enumerate(scenario.hierarchy.tiers)]
+        capacities = _capacities(scenario, sizes)
         self.topology = Topology(self.env, scenario, capacities)
         self._connect_records()
         policy = scenario.policy
@@ -203,10 +203,17 @@ def _page_sizes(scenario: Scenario, workload: Workload) -> list[int] | list[list
     return [[scheme.bytes(s) for s in scalars.tolist()] for scheme in schemes]
 
 
-def _capacity(spec: TierSpec, size: int | list[int]) -> int:
-    if not isinstance(spec.capacity, PageCount):
-        return spec.capacity
-    return spec.capacity.pages * (size if isinstance(size, int) else max(size))
+def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[int]:
+    """Bytes of each tier; a capacity in pages counts the workload's largest page."""
+    capacities: list[int] = []
+    for tier, spec in enumerate(scenario.hierarchy.tiers):
+        size = sizes[tier]
+        if isinstance(spec.capacity, PageCount):
+            largest = page_bytes(scenario, tier) or (size if isinstance(size, int) else max(size))
+            capacities.append(spec.capacity.pages * largest)
+        else:
+            capacities.append(spec.capacity)
+    return capacities
 
 
 def _place(hierarchy: Hierarchy, pages: int, scenario: Scenario) -> None:

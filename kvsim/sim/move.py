@@ -74,7 +74,7 @@ class Mover(Protocol):
     def move(
         self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
     ) -> Move | None:
-        """The page goes from one tier to another: `room` bytes there, `freed` bytes here, `size` on the way."""
+        """The page changes tier: `room` bytes there, `freed` bytes here, `size` on the way."""
         ...
 
     def birth(self, page: int, tier: int, room: int) -> Move | None:

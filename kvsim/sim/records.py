@@ -101,8 +101,10 @@ class Table:
         self._values.clear()
 
     def array(self) -> NDArray[np.int64]:
-        """All rows, shape (rows, columns)."""
-        if self._values:
+        """All rows, shape (rows, columns); none if the table is not kept."""
+        if not self.keep:
+            self._values.clear()
+        elif self._values:
             self._flush()
         if not self._blocks:
             return np.empty((0, len(self.columns)), dtype=np.int64)

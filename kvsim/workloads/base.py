@@ -47,15 +47,27 @@ class Workload(Protocol):
     """A stream of steps over pages numbered from 0; built from its spec, read once."""
 
     name: ClassVar[str]
-    absent: Literal["appear", "compute"]
-    """A page found nowhere appears in the last tier for free (it was always there),
-    or is computed by the step and born in tier 0."""
-    initial_pages: int
-    """Pages 0 … n-1 exist when the run starts and are placed by the placement policy."""
-    page_scalars: int | NDArray[np.int64]
-    """Scalars of a page: one number for all (the page universe may then grow), or one per page."""
-    total_steps: int | None
-    """Number of steps if known beforehand (for the progress bar)."""
+
+    @property
+    def absent(self) -> Literal["appear", "compute"]:
+        """A page found nowhere appears in the last tier for free (it was always there),
+        or is computed by the step and born in tier 0."""
+        ...
+
+    @property
+    def initial_pages(self) -> int:
+        """Pages 0 … n-1 exist when the run starts and are placed by the placement policy."""
+        ...
+
+    @property
+    def page_scalars(self) -> int | NDArray[np.int64]:
+        """Scalars of a page: one number for all (the page universe may then grow), or one per page."""
+        ...
+
+    @property
+    def total_steps(self) -> int | None:
+        """Number of steps if known beforehand (for the progress bar)."""
+        ...
 
     def steps(self) -> Iterator[Step]:
         """Yields the steps in order. May raise TraceError while reading a trace."""

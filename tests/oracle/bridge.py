@@ -7,10 +7,16 @@ from typing import Any, ClassVar, Literal
 
 import numpy as np
 from numpy.typing import NDArray
+from oracle.decisions import Cls, NoRoom
 from oracle.description import Case, Layer, Link, Tier
+from oracle.outcome import Arrival, Outcome
+from oracle.roads import LaneName
 
 from kvsim import units
+from kvsim.errors import SimulationError
 from kvsim.scenario.scenario import Scenario
+from kvsim.sim import engine
+from kvsim.sim.result import RunResult
 from kvsim.workloads.base import LayerAccess
 from kvsim.workloads.base import Step as KvsimStep
 
@@ -114,3 +120,57 @@ def scenario(case: Case) -> Scenario:
             },
         }
     )
+
+
+def run(case: Case) -> RunResult:
+    """The engine's result. Raises SimulationError if a page that must go somewhere cannot."""
+    return engine.simulate(scenario(case), workload(case))
+
+
+def simulate(case: Case) -> Outcome:
+    """The engine's result in the oracle's words. Raises NoRoom like the oracle."""
+    try:
+        result = run(case)
+    except SimulationError as error:
+        raise NoRoom(str(error)) from error
+    records = result.records
+    steps = (records.steps.column(name).tolist() for name in ("start", "end", "compute"))
+    residency = result.residency.tolist()
+    return Outcome(
+        end=result.makespan_ticks,
+        steps=list(zip(*steps, strict=True)),
+        computes=[(step, layer, start, end) for step, layer, start, end in records.layers.array().tolist()],
+        stalls=_merged([tuple(row[:4]) for row in records.stalls.array().tolist()]),
+        arrivals=_arrivals(result),
+        lane_bytes={_lane(lane.link, lane.kind, lane.direction): lane.bytes_out for lane in result.lanes},
+        residency=residency + [-1] * (len(case.scalars) - len(residency)),
+        found=[tier.found for tier in result.tiers],
+        absent=result.absent,
+        evictions=[tier.evictions for tier in result.tiers],
+        discards=[tier.discards for tier in result.tiers],
+    )
+
+
+def _merged(parts: list[tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
+    """The engine cuts a wait by its causes; put the pieces together again."""
+    waits: list[tuple[int, int, int, int]] = []
+    for step, layer, start, end in sorted(parts):
+        if waits and waits[-1][:2] == (step, layer) and waits[-1][3] == start:
+            waits[-1] = (step, layer, waits[-1][2], end)
+        elif end > start:
+            waits.append((step, layer, start, end))
+    return waits
+
+
+def _arrivals(result: RunResult) -> list[Arrival]:
+    columns = ("page", "source", "target", "bytes", "cls", "issued_cls", "requested", "granted", "arrived")
+    table = zip(*(result.records.transfers.column(name).tolist() for name in columns), strict=True)
+    arrivals = [
+        Arrival(page, source, target, size, Cls(cls), Cls(issued), requested, granted, arrived)
+        for page, source, target, size, cls, issued, requested, granted, arrived in table
+    ]
+    return sorted(arrivals, key=lambda arrival: arrival.arrived)
+
+
+def _lane(name: str, kind: str, direction: str) -> LaneName:
+    return kind, int(name.removeprefix("link" if kind == "link" else "tier")), direction

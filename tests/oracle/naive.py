@@ -241,7 +241,7 @@ class Naive:
         now = int(self.env.now)
         self.out.arrivals.append(
             Arrival(
-                task.page, task.source, task.target, task.size,
+                task.page, task.source, -1 if task.direct else task.target, task.size,
                 task.cls, task.issued, task.requested, task.granted, now,
             )
         )  # fmt: skip

@@ -15,6 +15,7 @@ class Arrival:
     page: int
     source: int
     target: int
+    """Tier it arrived in, -1 for a page read in place."""
     size: int
     cls: Cls
     issued: Cls

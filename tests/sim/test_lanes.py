@@ -169,9 +169,9 @@ def test_the_shared_lane_serves_fifo_exactly_like_the_fast_one(
     wishes: list[tuple[int, int, str]], duplex: str, setup: int, latency: int
 ) -> None:
     requests = [(at, size, direction, DEMAND) for at, size, direction in wishes]
-    settings = {"duplex": duplex, "setup": f"{setup} ps", "latency": f"{latency} ps"}
-    rate = {"bandwidth": "700000000000 B/s"}
-    assert run(requests, shared=True, **settings, **rate) == run(requests, **settings, **rate)
+    settings: dict[str, Any] = {"duplex": duplex, "setup": f"{setup} ps", "latency": f"{latency} ps"}
+    settings["bandwidth"] = "700000000000 B/s"
+    assert run(requests, shared=True, **settings) == run(requests, **settings)
 
 
 @given(st.lists(st.integers(1, 300), min_size=1, max_size=8), st.integers(1, 8))

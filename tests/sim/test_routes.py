@@ -93,7 +93,7 @@ def test_a_transfer_holds_the_second_hop_until_its_tail_is_through() -> None:
 def test_alone_a_transfer_arrives_when_the_walk_says_on_either_kind_of_lane(
     rates: list[int], chunk: int | None, size: int, latency: int, setup: int
 ) -> None:
-    settings = {"latency": f"{latency} ps", "setup": f"{setup} ps"}
+    settings: dict[str, Any] = {"latency": f"{latency} ps", "setup": f"{setup} ps"}
     env = Environment()
     route = Route(tuple(link.hop("up") for link in links(env, rates, **settings)), chunk)
     expected = route.walk(0, size, 0)[1]

@@ -1,0 +1,118 @@
+"""Every shipped scenario, found by itself, runs: books balanced, laws kept, same bytes each time."""
+
+from __future__ import annotations
+
+import filecmp
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import kvsim
+from kvsim.analysis.queueing import littles_law
+from kvsim.scenario.loader import available_scenarios
+from kvsim.sim.result import RunResult
+
+SHARED_TRACE = Path(__file__).resolve().parents[2] / "shared" / "traces" / "mooncake_synthetic.jsonl"
+
+needs_trace = pytest.mark.skipif(
+    not SHARED_TRACE.exists(), reason="the Mooncake trace lies beside the checkout only"
+)
+
+SMALL_TRACE = """\
+{"timestamp": 0, "input_length": 1300, "output_length": 3, "hash_ids": [0, 1, 2]}
+{"timestamp": 0, "input_length": 1024, "output_length": 2, "hash_ids": [0, 1]}
+{"timestamp": 3000, "input_length": 1600, "output_length": 5, "hash_ids": [0, 1, 2, 3]}
+{"timestamp": 6000, "input_length": 700, "output_length": 1, "hash_ids": [4, 5]}
+"""
+
+
+@pytest.fixture(scope="module")
+def small_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("traces") / "small.jsonl"
+    path.write_text(SMALL_TRACE)
+    return path
+
+
+def run(name: str, trace: Path, *overrides: str) -> RunResult:
+    wanted = [f"workload.path={trace}"] if name.startswith("mooncake") else []
+    return kvsim.run(name, overrides=[*wanted, *overrides]).result
+
+
+@pytest.mark.parametrize("name", sorted(available_scenarios()))
+def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
+    """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
+    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, "execution.max_steps=400")
+    measured = littles_law(result)
+    hops = result.records.hops
+    for number, lane in enumerate(result.lanes):
+        law = measured[lane.name]
+        here = hops.column("lane") == number
+        in_service = int((hops.column("end") - hops.column("start"))[here].sum())
+        assert law.area_ticks == lane.queue_ticks + in_service
+        assert law.count == lane.transfers
+        assert law.mean_in_system == pytest.approx(law.arrival_rate_per_s * law.mean_sojourn_s, rel=1e-12)
+
+
+@pytest.mark.parametrize("name", sorted(available_scenarios()))
+def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) -> None:
+    spans = {
+        mode: run(name, small_trace, f"execution.overlap={mode}", "execution.max_steps=3").makespan_ticks
+        for mode in ("serial", "demand", "layered", "async", "ideal")
+    }
+    assert min(spans.values()) == spans["ideal"]
+    assert spans["serial"] >= spans["demand"]
+
+
+def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:
+    """In processes of their own, so that nothing is shared and dictionaries hash differently."""
+    for number in ("1", "2"):
+        subprocess.run(
+            [sys.executable, "-m", "kvsim", "run", "quickstart", "--out", str(tmp_path / number)],
+            env={**os.environ, "PYTHONHASHSEED": number},
+            check=True,
+            capture_output=True,
+        )
+    names = sorted(path.name for path in (tmp_path / "1").iterdir())
+    same, different, missing = filecmp.cmpfiles(tmp_path / "1", tmp_path / "2", names, shallow=False)
+    assert (different, missing) == ([], [])
+    assert same == [
+        "report.html",
+        "scenario.yaml",
+        "steps.csv",
+        "summary.json",
+        "trace.json",
+        "transfers.csv",
+    ]
+
+
+@needs_trace
+@pytest.mark.parametrize(
+    ("blocks", "published"),
+    [(1_000, 0.0825), (5_859, 0.3094), (10_000, 0.4235), (30_000, 0.6242), (50_000, 0.6396)],
+)
+def test_a_flat_block_cache_hits_as_published(blocks: int, published: float) -> None:
+    """Mooncake's `synthetic` trace under LRU, hit rate to four digits."""
+    result = run("mooncake_flat", SHARED_TRACE, f"hierarchy.tiers.cache.capacity={blocks} pages")
+    assert result.accesses == 121_877
+    assert round(result.tiers[0].found / result.accesses, 4) == published
+
+
+@needs_trace
+def test_the_mooncake_trace_runs_through_three_tiers() -> None:
+    result = run("mooncake", SHARED_TRACE, "execution.records=summary")
+    assert result.steps == 3_993
+    found = sum(tier.found for tier in result.tiers)
+    assert found + result.absent == result.accesses == 121_877
+    # nothing is lost while the last tier has room: every distinct block is absent exactly once
+    assert result.absent == 43_924
+    assert result.tiers[-1].discards == 0
+
+
+def test_requests_start_no_earlier_than_they_arrive(small_trace: Path) -> None:
+    steps = run("mooncake", small_trace, "workload.jitter=0 s").records.steps
+    assert np.all(steps.column("start") >= steps.column("arrival"))
+    assert steps.column("arrival").tolist() == [0, 0, 3 * 10**12, 6 * 10**12]

@@ -11,8 +11,10 @@ import pandas as pd
 
 from kvsim.analysis.frames import Frames, frames
 from kvsim.analysis.metrics import Summary, summarise
+from kvsim.errors import Problem, ScenarioError
 from kvsim.policies import check_policies
 from kvsim.scenario import loader
+from kvsim.scenario.checks import cross_check
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import RunResult
@@ -101,7 +103,20 @@ def run(
     if isinstance(scenario, Scenario):
         if overrides:
             raise TypeError("overrides need the path or the name of a scenario, not a loaded one")
-        loaded = scenario
+        loaded = _verified(scenario)
     else:
         loaded = load(scenario, overrides)
     return Run(simulate(loaded, progress=progress))
+
+
+def _verified(scenario: Scenario) -> Scenario:
+    """A scenario built in Python passes the same checks as one from a file."""
+    checks = (cross_check, check_policies, check_workload)
+    problems = tuple(
+        Problem("<scenario>", None, None, ".".join(map(str, path)), message)
+        for check in checks
+        for path, message in check(scenario)
+    )
+    if problems:
+        raise ScenarioError(problems)
+    return scenario

@@ -14,7 +14,6 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from errno import ENOTDIR
 from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
@@ -209,8 +208,9 @@ def _ready_directory(directory: Path | None) -> Iterator[None]:
     if directory is None:
         yield
         return
-    if directory.exists() and not directory.is_dir():
-        raise NotADirectoryError(ENOTDIR, "is not a directory", str(directory))
+    from kvsim.reporting.output import check_directory
+
+    check_directory(directory)
     parent = directory.resolve().parent
     made = [path for path in (parent, *parent.parents) if not path.exists()]
     parent.mkdir(parents=True, exist_ok=True)

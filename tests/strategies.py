@@ -176,7 +176,7 @@ def cases(
     tiers = [_tier(draw, odd, number, capacity) for number, capacity in enumerate(capacities)]
     fill = draw(st.booleans())
     return Case(
-        tiers=tuple(_valid(tiers, largest, fill=fill)),
+        tiers=tuple(_valid(tiers, largest)),
         links=_links(draw, odd, count, largest),
         scalars=scalars,
         initial=initial,
@@ -189,18 +189,14 @@ def cases(
     )
 
 
-def _valid(tiers: list[Tier], largest: int, *, fill: bool) -> list[Tier]:
-    """The same tiers, inclusive ones large enough for what they have to keep.
-
-    Of several inclusive tiers only the first stays so when pages start above them: a page has one copy.
-    """
+def _valid(tiers: list[Tier], largest: int) -> list[Tier]:
+    """The same tiers, inclusive ones large enough for what they have to keep."""
     result = [tiers[0]]
     for number, tier in enumerate(tiers[1:], start=1):
-        inclusive = tier.inclusive and not (fill and any(above.inclusive for above in result))
         capacity = tier.capacity
-        if inclusive:
+        if tier.inclusive:
             capacity = max(capacity, result[number - 1].capacity)
         if number == len(tiers) - 1:
-            capacity = max(capacity, (2 if inclusive else 1) * tiers[0].capacity + largest)
-        result.append(replace(tier, capacity=capacity, inclusive=inclusive))
+            capacity = max(capacity, (2 if tier.inclusive else 1) * tiers[0].capacity + largest)
+        result.append(replace(tier, capacity=capacity))
     return result

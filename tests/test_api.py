@@ -127,3 +127,11 @@ def test_the_package_offers_its_api_without_importing_it_early() -> None:
 def test_the_package_has_no_other_attributes() -> None:
     with pytest.raises(AttributeError, match="nothing"):
         _ = kvsim.nothing
+
+
+def test_a_scenario_built_in_python_passes_the_same_checks(tiny: Path) -> None:
+    scenario = kvsim.load(tiny)
+    tiers = scenario.hierarchy.tiers
+    twice = scenario.hierarchy.model_copy(update={"tiers": (tiers[0], tiers[0])})
+    with pytest.raises(ScenarioError, match=r"<scenario>: hierarchy\.tiers\.1\.name"):
+        kvsim.run(scenario.model_copy(update={"hierarchy": twice}))

@@ -28,7 +28,7 @@ def write_run(result: RunResult, summary: Summary, directory: str | Path) -> Pat
     """
     target = Path(directory).resolve()
     try:
-        _check(target)
+        check_directory(target)
         target.parent.mkdir(parents=True, exist_ok=True)
         workshop = Path(tempfile.mkdtemp(prefix=f".{target.name}.", dir=target.parent))
     except OSError as error:
@@ -45,8 +45,12 @@ def write_run(result: RunResult, summary: Summary, directory: str | Path) -> Pat
     return target
 
 
-def _check(target: Path) -> None:
-    """Only a missing or empty directory or an earlier run may be replaced."""
+def check_directory(directory: str | Path) -> None:
+    """See that a run may be written there: a missing or empty directory, or an earlier run.
+
+    Raises KvsimError for anything else, OSError if it cannot be read.
+    """
+    target = Path(directory).resolve()
     if not target.exists():
         return
     if not target.is_dir():

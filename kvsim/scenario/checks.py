@@ -199,6 +199,8 @@ def _context_room(scenario: Scenario) -> Iterator[Finding]:
     for index in range(first, len(tiers)):
         placed = min(left, room[index])
         left -= placed
+        if tiers[index].inclusive:
+            continue  # what lies there is an owner copy itself
         for below in range(index + 1, len(tiers)):  # an inclusive tier below keeps copies, as far as it can
             if tiers[below].inclusive:
                 copied = min(placed, room[below])

@@ -28,7 +28,7 @@ _Dumper.add_implicit_resolver(
 
 
 def _text(dumper: _Dumper, text: str) -> yaml.ScalarNode:
-    """Text with Unicode's own line ends in double quotes: elsewhere PyYAML writes them bare and loses them."""
+    """Text with Unicode's own line ends in double quotes: elsewhere PyYAML loses them."""
     unusual = any(character in text for character in "\x85\u2028\u2029\ufeff")
     return dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"' if unusual else None)
 

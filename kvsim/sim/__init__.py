@@ -1,1 +1,42 @@
-"""How time passes: links, tiers, moves and the decode process, on SimPy."""
+"""How time passes: links, tiers, moves and the decode process, on SimPy.
+
+The rules of the engine, in full; the naive oracle of the tests follows them to the tick.
+
+Decide now, move later. Residency is decided logically and at once, page by page; the transfers that make it
+true follow, each waiting for what was decided before it. So which pages miss, and which leave, never
+depends on the clock: `serial`, `demand` and `ideal` decide alike.
+
+1.  *Announce.* A layer's pages are pinned, then the policy sees all of them read (tier 0 first, then the
+    further tiers, absent pages last), then pages not in tier 0 are dealt with in reading order. An
+    `ordered` access does all of this for one page after another.
+2.  *Fetch.* A page in a `promote` tier comes to tier 0, for which room is made first. A page in a
+    `direct` tier is read over the links when the layer's own time comes. A page found nowhere appears in
+    the last tier for free, or is born in tier 0 and computed, as the workload says.
+3.  *Room* is made by evicting what the policy names, never a pinned page. A page goes to the copy that an
+    inclusive tier keeps of it, else to the next tier down that can take it (where room is made in the
+    same way and class), else it is discarded.
+4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
+    is emptied, in the background, to its low one.
+5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
+    once if any page was found there. Then the pages are unpinned, and the pages the layer creates are
+    born.
+6.  *Moves* ask for room at their target, first come first served in order of decision, and wait for the
+    page's earlier move. Then they cross the links. On arrival: the scheduler's slot is free, room at the
+    source is given back and granted, the page's next move may start, waiting layers wake.
+7.  *Service.* A channel is held for set-up + size / rate, the rate being the least of the link's (or
+    channel's) bandwidth, the read bandwidth of the tier left and the write bandwidth of the tier entered.
+    Latencies are pure delay after it: the link's, the source's read latency on the first hop, the
+    target's write latency on the last.
+8.  *Chunks.* A route's chunk is the coarsest of its links'; a link without one moves whole transfers. The
+    next lane starts when the first part is there and ends no earlier than the last part's arrival plus
+    its service.
+9.  *Sharing.* Channels that together exceed the link, `fair` links and buses share bandwidth max-min, in
+    whole bytes per second. Under `priority` a more urgent class takes over at the next chunk boundary.
+10. *Ahead.* In `layered` and `async`, while a layer computes, the next `depth` layers of the step are
+    announced in order, each if its bytes fit tier 0 beside those already announced and the pages any of
+    these creates. In `async` the prefetch policy is then asked, and its guesses are fetched if there is a
+    slot and room.
+11. *Serial* moves happen alone, one after another, on the step's time; `ideal` ones take no time.
+
+What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
+"""

@@ -176,7 +176,7 @@ class ConcurrentDecoder(Decoder):
                 plan = self._open_window(waiting, TransferClass.DEMAND, tally)
                 waiting = next(upcoming, None)
             yield from self._gather(plan, tally)
-            while waiting is not None and len(ahead) < self.depth and self._fits(waiting, plan):
+            while waiting is not None and len(ahead) < self.depth and self._fits(waiting, [plan, *ahead]):
                 ahead.append(self._open_window(waiting, TransferClass.PREFETCH, tally))
                 waiting = next(upcoming, None)
             if self.guess is not None:
@@ -191,13 +191,12 @@ class ConcurrentDecoder(Decoder):
             self.hierarchy.pinned_bytes += plan.bytes
         return plan
 
-    def _fits(self, access: LayerAccess, running: Plan) -> bool:
-        """Whether a further layer fits in tier 0 beside all pinned ones and the pages about to be born."""
+    def _fits(self, access: LayerAccess, before: list[Plan]) -> bool:
+        """Whether a further layer fits in tier 0 beside those pinned and the pages they will create."""
         hierarchy = self.hierarchy
-        residency = hierarchy.residency
-        wanted = residency.bytes_in_first_tier(access.pages)
-        wanted += residency.bytes_in_first_tier(running.access.created)
-        return hierarchy.pinned_bytes + wanted <= hierarchy.capacities[0]
+        in_first_tier = hierarchy.residency.bytes_in_first_tier
+        created = max(in_first_tier(plan.access.created) for plan in before)
+        return hierarchy.pinned_bytes + in_first_tier(access.pages) + created <= hierarchy.capacities[0]
 
     def _gather(self, plan: Plan, tally: Tally) -> Process:
         """Have the layer's pages in place."""
@@ -210,7 +209,7 @@ class ConcurrentDecoder(Decoder):
 
     def _judge(self, plan: Plan, tally: Tally) -> None:
         """What was fetched ahead of need is timely, or late and from now on urgent."""
-        arrived, late = plan.fetched_ahead()
+        arrived, late = plan.judge()
         self.hierarchy.speculation.judged(arrived, len(late))
         tally.late += len(late)
         for move in late:

@@ -234,6 +234,8 @@ def _place(hierarchy: Hierarchy, pages: int, scenario: Scenario) -> None:
                 )
             tier += 1
         hierarchy.place(page, tier)
+        if specs[tier].inclusive:
+            continue  # it is an owner copy itself
         keeper = next((k for k in range(tier + 1, last + 1) if specs[k].inclusive and fits(page, k)), None)
         if keeper is not None:
             hierarchy.keep_copy(page, keeper)

@@ -27,6 +27,8 @@ class Move(Transfer):
     """Tick at which the last condition was met."""
     launched = False
     committed = False
+    judged = False
+    """Whether a prefetch has been found timely or late."""
     successor: Move | None = None
     followers: list[Move] | None = None
     """Neighbouring pages that travel in this transfer."""

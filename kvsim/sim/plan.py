@@ -62,8 +62,13 @@ class Plan:
         if not self.pending and self.wake is not None:
             self.wake.succeed()
 
-    def fetched_ahead(self) -> tuple[int, list[Move]]:
-        """Of the pages fetched ahead of need: how many are there, and the moves still on their way."""
-        ahead = [m for m in self.moves if m.issued_cls == TransferClass.PREFETCH]
+    def judge(self) -> tuple[int, list[Move]]:
+        """Of the pages fetched ahead of need: how many are there, and the moves still on their way.
+
+        A page is judged when it is first needed, so a move that several layers share counts once.
+        """
+        ahead = [m for m in self.moves if m.issued_cls == TransferClass.PREFETCH and not m.judged]
+        for move in ahead:
+            move.judged = True
         late = [m for m in ahead if not m.committed]
         return self.prefetched + len(ahead) - len(late), late

@@ -94,17 +94,20 @@ class Bookkeeper:
                 if tier > self.last:
                     raise NoRoom(f"page {page} has no room at the start")
             self._insert(page, tier)
-            copy = self._inclusive_below(tier)
-            if copy is not None and self._fits(page, copy):
+            if self.case.tiers[tier].inclusive:
+                continue  # it is an owner copy itself
+            copy = self._keeper(page, tier)
+            if copy is not None:
                 self.held[page] = copy
                 self.used[copy] += self.case.size(page, copy)
 
     def _fits(self, page: int, tier: int) -> bool:
         return self.used[tier] + self.case.size(page, tier) <= self.case.tiers[tier].capacity
 
-    def _inclusive_below(self, tier: int) -> int | None:
+    def _keeper(self, page: int, tier: int) -> int | None:
+        """The first inclusive tier below that has room for a copy."""
         below = range(tier + 1, self.last + 1)
-        return next((number for number in below if self.case.tiers[number].inclusive), None)
+        return next((k for k in below if self.case.tiers[k].inclusive and self._fits(page, k)), None)
 
     def _insert(self, page: int, tier: int) -> None:
         """The page is now in the tier; takes its room unless a held copy already has it."""
@@ -131,7 +134,7 @@ class Bookkeeper:
                 return page
         return None
 
-    def make_room(self, tier: int, size: int) -> bool:
+    def make_room(self, tier: int, size: int, cls: Cls = Cls.WRITE_BACK) -> bool:
         """Evict until `size` bytes are free; False if that cannot be had."""
         if size > self.case.tiers[tier].capacity:
             return False
@@ -139,11 +142,14 @@ class Bookkeeper:
             page = self._victim(tier)
             if page is None:
                 return False
-            self.evict(page)
+            self.evict(page, cls)
         return True
 
     def evict(self, page: int, cls: Cls = Cls.WRITE_BACK) -> None:
-        """The page leaves its tier for the copy below it, else the next tier with room, else for ever."""
+        """The page leaves its tier for the copy below it, else the next tier with room, else for ever.
+
+        Whatever must leave that tier in turn does so in the same class.
+        """
         tier = self.nearest[page]
         self.evictions[tier] += 1
         copy = self.held[page]
@@ -153,7 +159,7 @@ class Bookkeeper:
             self.emit(Drop(page, tier))
             return
         for target in range(tier + 1, self.last + 1):
-            if self.make_room(target, self.case.size(page, target)):
+            if self.make_room(target, self.case.size(page, target), cls):
                 self._remove(page)
                 self._insert(page, target)
                 self.emit(Move(page, tier, target, cls))
@@ -191,8 +197,7 @@ class Bookkeeper:
             self.absent += 1
 
     def _read(self, page: int, cls: Cls, seen: Announced) -> None:
-        """Look one page up and see to it that it can be read."""
-        self._touch(page)
+        """See to it that a page that was looked up can be read."""
         tier = self.nearest[page]
         if tier == 0:
             seen.hits += 1
@@ -212,12 +217,16 @@ class Bookkeeper:
         if layer.ordered:
             for page in layer.pages:
                 self.pins[page] += 1
+                self._touch(page)
                 self._read(page, cls, seen)
         else:
             for page in layer.pages:
                 self.pins[page] += 1
             hits = [page for page in layer.pages if self.nearest[page] == 0]
             others = [page for page in layer.pages if self.nearest[page] != 0]
+            # the policy learns of the whole set first: nearest tier first, absent pages last
+            for page in sorted(layer.pages, key=lambda page: self.nearest[page] % (self.last + 2)):
+                self._touch(page)
             for page in hits + others:
                 self._read(page, cls, seen)
         self.watermarks()
@@ -239,9 +248,12 @@ class Bookkeeper:
                     break
                 self.evict(page, Cls.BACKGROUND)
 
-    def may_announce(self, layer: Layer, running: Layer) -> bool:
-        """Whether a layer may be fetched ahead while another one runs."""
-        pinned = sum(self.case.size(page, 0) for page, count in enumerate(self.pins) if count)
+    def may_announce(self, layer: Layer, before: tuple[Layer, ...]) -> bool:
+        """Whether a layer may be fetched ahead, `before` being the running one and those already announced.
+
+        A page that two of them read counts twice, and the pages that any of them creates need room too.
+        """
+        pinned = sum(self.case.size(page, 0) * count for page, count in enumerate(self.pins))
         wanted = sum(self.case.size(page, 0) for page in layer.pages)
-        created = sum(self.case.size(page, 0) for page in running.created)
+        created = max(sum(self.case.size(page, 0) for page in earlier.created) for earlier in before)
         return pinned + wanted + created <= self.case.tiers[0].capacity

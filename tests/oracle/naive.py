@@ -319,7 +319,7 @@ class Naive:
     def _fetch_ahead(self, layers: tuple[Layer, ...], running: int, announced: list[Announced]) -> None:
         while len(announced) < len(layers) and len(announced) <= running + self.case.depth:
             layer = layers[len(announced)]
-            if not self.books.may_announce(layer, layers[running]):
+            if not self.books.may_announce(layer, layers[running : len(announced)]):
                 return
             with self._wake_of(int(self.env.now)):
                 announced.append(self.books.announce(layer, Cls.PREFETCH))
@@ -346,8 +346,11 @@ class Naive:
         self.alone_times.clear()
 
     def _stalled(self, step: int, layer: int, since: int) -> None:
-        if self.env.now > since:
-            self.out.stalls.append((step, layer, since, int(self.env.now)))
+        if self.env.now == since:
+            return
+        if self.out.stalls and self.out.stalls[-1][:2] == (step, layer) and self.out.stalls[-1][3] == since:
+            since = self.out.stalls.pop()[2]  # a layer without compute waits for its pages and births in one
+        self.out.stalls.append((step, layer, since, int(self.env.now)))
 
 
 def simulate(case: Case) -> Outcome:

@@ -34,7 +34,7 @@ class Outcome:
     computes: list[tuple[int, int, int, int]] = field(default_factory=list)
     """Step, layer, start and end of every compute interval."""
     stalls: list[tuple[int, int, int, int]] = field(default_factory=list)
-    """Step, layer, start and end of every wait."""
+    """Step, layer, start and end of every wait; waits of one layer that meet are one."""
     arrivals: list[Arrival] = field(default_factory=list)
     lane_bytes: dict[LaneName, int] = field(default_factory=dict)
     residency: list[int] = field(default_factory=list)

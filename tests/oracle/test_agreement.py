@@ -16,7 +16,7 @@ from strategies import cases
 from kvsim.errors import SimulationError
 
 thorough = settings(
-    max_examples=300, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
 )
 """The same cases every time; `derandomize=False` and more of them to hunt."""
 

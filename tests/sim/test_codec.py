@@ -1,0 +1,77 @@
+"""Tiers of different schemes: what is on the wire, and the codec as one more lane of the route."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import pytest
+from oracle.bridge import ExplicitWorkload
+
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.engine import simulate
+from kvsim.sim.records import Cause
+from kvsim.sim.result import RunResult
+from kvsim.workloads.base import LayerAccess, Step
+
+SCALARS = 100
+"""200 bytes in tier 0 (16 bits), 100 in tier 1 (8 bits)."""
+
+
+def run(pages: list[int], *, codec: str | None, chunk: str | None, overlap: str = "demand") -> RunResult:
+    """Each page is read by a step of its own; tier 0 holds one, the link takes a tick a byte."""
+    scheme: dict[str, Any] = {"name": "half", "bits": 8.0, "compress": codec, "decompress": codec}
+    scenario = Scenario.model_validate(
+        {
+            "name": "codec",
+            "hierarchy": {
+                "tiers": [
+                    {"name": "hbm", "capacity": "200 B"},
+                    {"name": "dram", "capacity": "1000 B", "scheme": scheme},
+                ],
+                "links": [
+                    {"name": "link", "between": ("hbm", "dram"), "bandwidth": "1 TB/s", "chunk": chunk}
+                ],
+            },
+            "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
+            "policy": {"placement": "last"},
+            "execution": {"overlap": overlap, "compute_time": "0 s"},
+        }
+    )
+    steps = [Step([LayerAccess(np.array([page]), 0)]) for page in pages]
+    return simulate(scenario, ExplicitWorkload(steps, max(pages) + 1, SCALARS, "appear"))
+
+
+def test_the_narrower_form_is_on_the_wire_and_each_tier_holds_its_own() -> None:
+    result = run([0], codec=None, chunk=None)
+    assert result.makespan_ticks == 100
+    assert [tier.resident_bytes for tier in result.tiers] == [200, 0]
+    assert [lane.bytes_out for lane in result.lanes] == [100, 0]
+
+
+@pytest.mark.parametrize(
+    ("codec", "chunk", "ticks"),
+    [
+        ("1 TB/s", None, 100 + 200),  # stored whole, then 200 bytes at a tick each
+        ("1 TB/s", "25 B", 25 + 3 * 50 + 50),  # K chunks: tau_x + (K - 1) max(tau_x, tau_c) + tau_c
+        ("8 TB/s", "20 B", 20 + 4 * 20 + 5),  # the link is the slower one
+    ],
+)
+@pytest.mark.parametrize("overlap", ["serial", "demand"])
+def test_decompression_pipelines_with_the_transfer_by_chunk(
+    codec: str, chunk: str | None, ticks: int, overlap: str
+) -> None:
+    result = run([0], codec=codec, chunk=chunk, overlap=overlap)
+    assert result.makespan_ticks == ticks
+    # the link holds the page up for its own 100 ticks, the codec for what remains
+    assert result.exposed_ticks[Cause.DEMAND_SERVICE] == 100
+    assert result.exposed_ticks[Cause.CODEC] == ticks - 100
+
+
+def test_a_page_is_compressed_on_its_way_down() -> None:
+    result = run([0, 1], codec="1 TB/s", chunk=None)
+    # page 0 up 300; page 1 waits until page 0 is compressed (200) and sent down (100), then 300
+    assert result.makespan_ticks == 300 + 300 + 300
+    by_lane = {lane.name: lane.bytes_out for lane in result.lanes}
+    assert by_lane == {"link up": 200, "link down": 100, "decompress": 200, "compress": 100}
+    assert result.exposed_ticks[Cause.ROOM] == 300

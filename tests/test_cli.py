@@ -153,7 +153,7 @@ class TestOutputDirectory:
             raise PermissionError(13, "Permission denied")
 
         monkeypatch.setattr("kvsim.cli.tempfile.TemporaryFile", refuse)
-        outcome = invoke("run", tiny, "--out", tmp_path)
+        outcome = invoke("run", tiny, "--out", tmp_path / "out")
         assert (outcome.code, outcome.out) == (2, "")
         assert "Permission denied" in outcome.err
 
@@ -337,3 +337,14 @@ def test_the_console_script_is_the_same_command(invoke: Invoke) -> None:
     (script,) = entry_points(group="console_scripts", name="kvsim")
     main: Callable[[], None] = script.load()
     assert main is cli.main
+
+
+def test_a_directory_with_other_files_is_refused_before_the_run(
+    tiny: Path, tmp_path: Path, invoke: Invoke, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("years of work")
+    monkeypatch.setattr("kvsim.sim.engine.simulate", lambda *_: pytest.fail("time was spent on a run"))
+    outcome = invoke("run", tiny, "--out", tmp_path / "mine")
+    assert (outcome.code, outcome.out) == (2, "")
+    assert "thesis.tex" in outcome.err

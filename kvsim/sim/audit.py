@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -24,7 +25,7 @@ class Books:
 
     topology: Topology
     hierarchy: Hierarchy
-    decoder: Decoder
+    decoder: Decoder[Any]
     records: Records
 
 
@@ -76,9 +77,9 @@ def _bytes(books: Books) -> Iterator[str]:
     np.add.at(recorded, hops.column("lane"), hops.column("bytes"))
     for lane, carried in zip(books.topology.lanes, recorded, strict=True):
         if lane.bytes_in != lane.bytes_out:
-            yield f"bytes: {lane.bytes_in} entered {lane.name} but {lane.bytes_out} left it"
+            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but {lane.bytes_out} left it"
         if books.records.keep_events and carried != lane.bytes_in:
-            yield f"bytes: {lane.bytes_in} entered {lane.name} but its transfers carried {carried}"
+            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but its transfers carried {carried}"
 
 
 def _space(books: Books) -> Iterator[str]:

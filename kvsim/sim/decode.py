@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from simpy import Environment
 
@@ -14,7 +14,8 @@ from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
-from kvsim.sim.movers import ConcurrentMover, SequentialMover
+from kvsim.sim.move import Mover
+from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.plan import Plan
 from kvsim.sim.records import Cause, Records, TransferClass
 from kvsim.workloads.base import LayerAccess, Step
@@ -56,7 +57,10 @@ class Tally:
         )
 
 
-class Decoder(ABC):
+M = TypeVar("M", bound=Mover)
+
+
+class Decoder(ABC, Generic[M]):
     """Runs the steps of a workload as one SimPy process.
 
     Subclasses say how a layer's pages get there; the order of decisions is the same for all.
@@ -66,11 +70,13 @@ class Decoder(ABC):
         self,
         env: Environment,
         hierarchy: Hierarchy,
+        mover: M,
         records: Records,
         read_latency: int,
     ) -> None:
         self.env = env
         self.hierarchy = hierarchy
+        self.mover = mover
         self.records = records
         self.read_latency = read_latency
         self.steps = 0
@@ -94,7 +100,7 @@ class Decoder(ABC):
                 self.idle += arrival - free
                 yield self.env.timeout(arrival - free)
             tally = Tally(self.steps, min(arrival, self.now), self.now)
-            self.hierarchy.mover.step = self.steps
+            self.mover.step = self.steps
             yield from self.step(step, tally)
             self._close(tally)
             if progress is not None:
@@ -138,7 +144,7 @@ class Decoder(ABC):
             self.records.pack()
 
 
-class ConcurrentDecoder(Decoder):
+class ConcurrentDecoder(Decoder[ConcurrentMover]):
     """Misses are fetched concurrently.
 
     While a layer computes, the next `depth` layers of the step are announced ahead, and
@@ -149,16 +155,15 @@ class ConcurrentDecoder(Decoder):
         self,
         env: Environment,
         hierarchy: Hierarchy,
+        mover: ConcurrentMover,
         records: Records,
         read_latency: int,
         *,
-        mover: ConcurrentMover,
         lanes: list[Lane],
         depth: int,
         guess: PrefetchPolicy | None,
     ) -> None:
-        super().__init__(env, hierarchy, records, read_latency)
-        self.mover = mover
+        super().__init__(env, hierarchy, mover, records, read_latency)
         self.lanes = lanes
         self.depth = depth
         self.guess = guess
@@ -239,20 +244,8 @@ class ConcurrentDecoder(Decoder):
             yield from self._wait(births, tally)
 
 
-class SequentialDecoder(Decoder):
+class SequentialDecoder(Decoder[SequentialMover]):
     """Everything happens one after another on the step's own time."""
-
-    def __init__(
-        self,
-        env: Environment,
-        hierarchy: Hierarchy,
-        records: Records,
-        read_latency: int,
-        *,
-        mover: SequentialMover,
-    ) -> None:
-        super().__init__(env, hierarchy, records, read_latency)
-        self.mover = mover
 
     def step(self, step: Step, tally: Tally) -> Process:
         mover = self.mover
@@ -272,7 +265,7 @@ class SequentialDecoder(Decoder):
             yield self.env.timeout(mover.clock - self.now)
 
 
-class IdealDecoder(Decoder):
+class IdealDecoder(Decoder[FreeMover]):
     """Transfers cost nothing: the step is its compute."""
 
     def step(self, step: Step, tally: Tally) -> Process:

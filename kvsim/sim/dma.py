@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
-from collections import deque
+from heapq import heappop, heappush
 
 from kvsim.sim.move import Move
-from kvsim.sim.records import TransferClass
 from kvsim.sim.route import Route
 
 
 class Channel:
     """The queue of one route between two tiers."""
 
-    __slots__ = ("flying", "queues")
+    __slots__ = ("flying", "waiting")
 
     def __init__(self) -> None:
         self.flying = 0
-        self.queues: tuple[deque[Move], ...] = tuple(deque() for _ in TransferClass)
+        self.waiting: list[tuple[int, int, Move]] = []
+        """Heap of (class, order of submission, move); a move whose class was raised is in it twice."""
 
 
 class DmaScheduler:
-    """Launches moves in class order, first come first served inside a class.
+    """Launches moves in class order, and inside a class in the order they were submitted.
 
     `max_in_flight` bounds the transfers of each route on its links (None: no bound);
     `coalesce` lets up to that many neighbouring pages, ready at one moment for the same
@@ -34,6 +34,7 @@ class DmaScheduler:
         """Whether every move may go as soon as it is ready: nothing to schedule."""
         self._channels: dict[Route, Channel] = {}
         self._ready: list[Move] = []
+        self._submitted = 0
 
     def submit(self, move: Move) -> None:
         """`move` is ready; it goes now, or at `flush` with its neighbours, or when there is a slot."""
@@ -84,8 +85,8 @@ class DmaScheduler:
         leader.cls = cls
         if leader.launched or self.unlimited:
             leader.route.hops[leader.index].lane.raise_class(leader, cls)
-        elif leader.blocked == 0:
-            self._channel(leader.route).queues[cls].append(leader)  # its old entry is skipped
+        elif leader.submitted:
+            heappush(self._channel(leader.route).waiting, (cls, leader.submitted, leader))
 
     def landed(self, route: Route) -> None:
         """A transfer of `route` has left its links: the next may go."""
@@ -97,15 +98,16 @@ class DmaScheduler:
         return self._channels.setdefault(route, Channel())
 
     def _queue(self, move: Move) -> None:
+        self._submitted += 1
+        move.submitted = self._submitted
         channel = self._channel(move.route)
-        channel.queues[move.cls].append(move)
+        heappush(channel.waiting, (move.cls, move.submitted, move))
         self._launch(channel)
 
     def _launch(self, channel: Channel) -> None:
-        for queue in channel.queues:
-            while queue and (self.max_in_flight is None or channel.flying < self.max_in_flight):
-                move = queue.popleft()
-                if not move.launched:
-                    move.launched = True
-                    channel.flying += 1
-                    move.route.hops[0].lane.enter(move)
+        while channel.waiting and (self.max_in_flight is None or channel.flying < self.max_in_flight):
+            move = heappop(channel.waiting)[2]
+            if not move.launched:
+                move.launched = True
+                channel.flying += 1
+                move.route.hops[0].lane.enter(move)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from simpy import Environment
 
@@ -102,23 +103,24 @@ class Simulation:
         scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
         return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
 
-    def _decoder(self) -> Decoder:
+    def _decoder(self) -> Decoder[Any]:
         execution = self.scenario.execution
         read_latency = self.scenario.hierarchy.tiers[0].read_latency
         mover = self.hierarchy.mover
         if isinstance(mover, SequentialMover):
-            return SequentialDecoder(self.env, self.hierarchy, self.records, read_latency, mover=mover)
-        if not isinstance(mover, ConcurrentMover):
-            return IdealDecoder(self.env, self.hierarchy, self.records, read_latency)
+            return SequentialDecoder(self.env, self.hierarchy, mover, self.records, read_latency)
+        if isinstance(mover, FreeMover):
+            return IdealDecoder(self.env, self.hierarchy, mover, self.records, read_latency)
+        assert isinstance(mover, ConcurrentMover)
         prefetch = self.scenario.policy.prefetch
         speculative = execution.overlap == "async" and prefetch.name != "none"
         guess = make_prefetch(prefetch.name, self.residency, prefetch.options) if speculative else None
         return ConcurrentDecoder(
             self.env,
             self.hierarchy,
+            mover,
             self.records,
             read_latency,
-            mover=mover,
             lanes=self.topology.lanes,
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
             guess=guess,
@@ -179,10 +181,10 @@ def _patient_collector() -> Iterator[None]:
 def _lane_info(lane: Lane) -> LaneInfo:
     classes = lane.bytes_by_class
     return LaneInfo(
-        name=lane.name,
-        link=lane.link,
-        direction=lane.direction,
-        kind=lane.role,
+        name=lane.label.name,
+        link=lane.label.part_of,
+        direction=lane.label.direction,
+        kind=lane.label.kind,
         channels=lane.channels,
         bandwidth=0 if lane.bandwidth == UNBOUNDED else lane.bandwidth,
         transfers=lane.transfers,

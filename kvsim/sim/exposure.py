@@ -45,7 +45,7 @@ def _life(move: Move, end: int, lanes: Sequence[Lane]) -> list[tuple[int, Cause,
     here = move.granted
     before = (QUEUEING, move.trail[0][1])  # a slot of the scheduler comes first
     for (_, lane, queued, start, over, _, nominal), hop in zip(move.trail, move.route.hops, strict=True):
-        queueing, service = (CODEC, CODEC) if lanes[lane].role == "codec" else (QUEUEING, SERVICE)
+        queueing, service = (CODEC, CODEC) if lanes[lane].label.kind == "codec" else (QUEUEING, SERVICE)
         if queued > here:
             here = queued  # all of it is at the lane now
         phases.append((here, *before))

@@ -112,27 +112,29 @@ class Transfer(Event):
             hop.lane.bytes_out += self.size
 
 
-class Lane:
-    """What all lanes have: a name, totals, and a place to log each service."""
+@dataclass(frozen=True, slots=True)
+class Label:
+    """What a lane is called and what it is part of."""
 
-    def __init__(
-        self,
-        env: Environment,
-        name: str,
-        *,
-        link: str,
-        direction: str,
-        kind: str = "link",
-        channels: int = 1,
-        bandwidth: int = 0,
-    ) -> None:
+    name: str
+    """For people: `pcie up`, `nvme ports`."""
+    part_of: str
+    """Name of its link or tier."""
+    direction: str
+    """`up` (toward the compute), `down`, or `both`."""
+    kind: str = "link"
+    """`link`, `port` or `codec`."""
+
+
+class Lane:
+    """What all lanes have: a label, totals, and a place to log each service."""
+
+    def __init__(self, env: Environment, label: Label, channels: int = 1, bandwidth: int = 0) -> None:
         self.env = env
-        self.name = name
-        self.link = link
-        self.direction = direction
-        self.role = kind
+        self.label = label
         self.channels = channels
         self.bandwidth = bandwidth
+        """Bytes per second, all channels together."""
         self.number = 0
         """Index in the run's lane list; set when the topology is built."""
         self.log: Callable[[HopRow], None] = _forget
@@ -170,20 +172,8 @@ class FifoLane(Lane):
     per channel is all the state, and a transfer costs one event.
     """
 
-    def __init__(
-        self,
-        env: Environment,
-        name: str,
-        *,
-        link: str,
-        direction: str,
-        kind: str = "link",
-        channels: int = 1,
-        bandwidth: int = 0,
-    ) -> None:
-        super().__init__(
-            env, name, link=link, direction=direction, kind=kind, channels=channels, bandwidth=bandwidth
-        )
+    def __init__(self, env: Environment, label: Label, channels: int = 1, bandwidth: int = 0) -> None:
+        super().__init__(env, label, channels, bandwidth)
         self._free = [0] * channels
 
     def enter(self, transfer: Transfer) -> None:

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from itertools import count
-from typing import Any
 
 from simpy import Environment, Event
 
 from kvsim.scenario.hierarchy import LinkSpec
-from kvsim.sim.lane import FifoLane, Hop, Lane, Transfer
+from kvsim.sim.lane import FifoLane, Hop, Label, Lane, Transfer
 from kvsim.sim.records import TransferClass
 from kvsim.sim.route import Route
 from kvsim.sim.shared import Pool, SharedLane
@@ -51,18 +50,17 @@ class Link:
     def _lane(self, direction: str, bandwidth: int, pool: Pool | None) -> Lane:
         spec = self.spec
         name = spec.name if direction == "both" else f"{spec.name} {direction}"
-        names: dict[str, Any] = {"link": spec.name, "direction": direction}
+        label = Label(name, spec.name, direction)
         if not self._shared:
-            return FifoLane(self.env, name, channels=spec.channels, bandwidth=bandwidth, **names)
+            return FifoLane(self.env, label, spec.channels, bandwidth)
         return SharedLane(
             self.env,
-            name,
-            channels=spec.channels,
-            bandwidth=bandwidth,
+            label,
+            spec.channels,
+            bandwidth,
             arbitration=spec.arbitration,
             chunk=spec.chunk,
             pool=pool,
-            **names,
         )
 
     def lane(self, direction: str) -> Lane:

@@ -170,87 +170,6 @@ class ConcurrentMover:
             move.waiters = None  # a plan knows its moves: no cycles for the collector
 
 
-class SequentialMover:
-    """Every move happens alone, on the step's own time: the model of synchronous simulators.
-
-    `clock` runs ahead of the simulation's; the step sleeps until it once a layer.
-    """
-
-    def __init__(self, topology: Topology, records: Records) -> None:
-        self.topology = topology
-        self.tiers = topology.tiers
-        self.step = 0
-        self.layer = 0
-        self.clock = 0
-        self.exposed = [0] * len(Cause)
-        self._records = records
-        self._number = 0
-
-    def move(
-        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
-    ) -> Move | None:
-        self._cross(self.topology.routes[source][target], size, cls, page, source, target)
-        self.tiers[target].take(room)
-        if freed:
-            self.tiers[source].release(freed)
-        return None
-
-    def birth(self, page: int, tier: int, room: int) -> Move | None:
-        self.tiers[tier].take(room)
-        return None
-
-    def drop(self, page: int, tier: int, freed: int) -> None:
-        self.tiers[tier].release(freed)
-
-    def read(self, page: int, tier: int, size: int) -> Move | None:
-        self._cross(self.topology.read_route(tier), size, TransferClass.DEMAND, page, tier, NO_TIER)
-        return None
-
-    def under_way(self, page: int) -> Move | None:
-        return None
-
-    def flush(self) -> None:
-        """Nothing is ever left to send."""
-
-    def log_space(self, row: tuple[int, int, int]) -> None:
-        """Record a change of room at the moment it really happens, ahead of the simulation's clock."""
-        self._records.space.add((max(self.clock, row[0]), row[1], row[2]))
-
-    def _cross(self, route: Route, size: int, cls: int, page: int, source: int, target: int) -> None:
-        self._number += 1
-        begin = self.clock
-        rows, arrival = route.walk(self._number, size, begin)
-        for row in rows:
-            self._book(row, cls)
-        self._expose(rows, route, begin, cls)
-        transfer = (self._number, cls, cls, page, 1, size, source, target, self.step, begin, begin, arrival)
-        self._records.transfers.add(transfer)
-        self.clock = arrival
-
-    def _book(self, row: HopRow, cls: int) -> None:
-        lane = self.topology.lanes[row[1]]
-        lane.transfers += 1
-        lane.bytes_by_class[cls] += row[5]
-        lane.bytes_out += row[5]
-        lane.busy += row[4] - row[3]
-        self._records.hops.add(row)
-
-    def _expose(self, rows: list[HopRow], route: Route, begin: int, cls: int) -> None:
-        """Each lane's share runs until the tail has reached what comes next."""
-        for row, hop in zip(rows, route.hops, strict=True):
-            end = row[4] + hop.delay
-            codec = self.topology.lanes[row[1]].role == "codec"
-            cause = Cause.CODEC if codec else SERIAL_CAUSE[cls]
-            if end > begin:
-                self.exposed[cause] += end - begin
-                self._records.stalls.add((self.step, self.layer, begin, end, cause, row[1], row[0]))
-            begin = end
-
-
-SERIAL_CAUSE = (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROOM)
-"""What a step waits for while a transfer of each class has the machine to itself."""
-
-
 class FreeMover:
     """Moves take no time: the bound."""
 
@@ -281,3 +200,67 @@ class FreeMover:
 
     def flush(self) -> None:
         """Nothing is ever left to send."""
+
+
+class SequentialMover(FreeMover):
+    """Every move happens alone, on the step's own time: the model of synchronous simulators.
+
+    `clock` runs ahead of the simulation's; the step sleeps until it once a layer.
+    """
+
+    def __init__(self, topology: Topology, records: Records) -> None:
+        super().__init__(topology.tiers)
+        self.topology = topology
+        self.layer = 0
+        self.clock = 0
+        self.exposed = [0] * len(Cause)
+        self._records = records
+        self._number = 0
+
+    def move(
+        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+    ) -> Move | None:
+        self._cross(self.topology.routes[source][target], size, cls, page, source, target)
+        return super().move(page, source, target, cls, room, freed, size)
+
+    def read(self, page: int, tier: int, size: int) -> Move | None:
+        self._cross(self.topology.read_route(tier), size, TransferClass.DEMAND, page, tier, NO_TIER)
+        return None
+
+    def log_space(self, row: tuple[int, int, int]) -> None:
+        """Record a change of room at the moment it really happens, ahead of the simulation's clock."""
+        self._records.space.add((max(self.clock, row[0]), row[1], row[2]))
+
+    def _cross(self, route: Route, size: int, cls: int, page: int, source: int, target: int) -> None:
+        self._number += 1
+        begin = self.clock
+        rows, arrival = route.walk(self._number, size, begin)
+        for row in rows:
+            self._book(row, cls)
+        self._expose(rows, route, begin, cls)
+        transfer = (self._number, cls, cls, page, 1, size, source, target, self.step, begin, begin, arrival)
+        self._records.transfers.add(transfer)
+        self.clock = arrival
+
+    def _book(self, row: HopRow, cls: int) -> None:
+        lane = self.topology.lanes[row[1]]
+        lane.transfers += 1
+        lane.bytes_by_class[cls] += row[5]
+        lane.bytes_out += row[5]
+        lane.busy += row[4] - row[3]
+        self._records.hops.add(row)
+
+    def _expose(self, rows: list[HopRow], route: Route, begin: int, cls: int) -> None:
+        """Each lane's share runs until the tail has reached what comes next."""
+        for row, hop in zip(rows, route.hops, strict=True):
+            end = row[4] + hop.delay
+            codec = self.topology.lanes[row[1]].label.kind == "codec"
+            cause = Cause.CODEC if codec else SERIAL_CAUSE[cls]
+            if end > begin:
+                self.exposed[cause] += end - begin
+                self._records.stalls.add((self.step, self.layer, begin, end, cause, row[1], row[0]))
+            begin = end
+
+
+SERIAL_CAUSE = (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROOM)
+"""What a step waits for while a transfer of each class has the machine to itself."""

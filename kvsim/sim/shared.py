@@ -14,7 +14,7 @@ from typing import Literal
 
 from simpy import Environment, Event
 
-from kvsim.sim.lane import Hop, Lane, Transfer, schedule
+from kvsim.sim.lane import Hop, Label, Lane, Transfer, schedule
 from kvsim.sim.records import TransferClass
 from kvsim.units import TICKS_PER_SECOND
 
@@ -47,6 +47,7 @@ class Flow:
         "index",
         "lane",
         "left",
+        "order",
         "queued",
         "rate",
         "ready",
@@ -56,7 +57,7 @@ class Flow:
         "transfer",
     )
 
-    def __init__(self, transfer: Transfer, lane: SharedLane, now: int) -> None:
+    def __init__(self, transfer: Transfer, lane: SharedLane, now: int, order: int) -> None:
         hop: Hop = transfer.route.hops[transfer.index]
         size = transfer.size
         part = transfer.route.part(size)
@@ -68,6 +69,8 @@ class Flow:
         self.hop = hop
         self.cls = transfer.cls
         self.queued = now
+        self.order = order
+        """Its place in the order of arrival, which it keeps whatever becomes of its class."""
         self.start: int | None = None
         self.resumed = 0
         self.served = 0
@@ -109,17 +112,15 @@ class SharedLane(Lane):
     def __init__(
         self,
         env: Environment,
-        name: str,
-        *,
-        link: str,
-        direction: str,
+        label: Label,
         channels: int,
         bandwidth: int,
-        arbitration: Arbitration,
-        chunk: int | None,
+        *,
+        arbitration: Arbitration = "fifo",
+        chunk: int | None = None,
         pool: Pool | None = None,
     ) -> None:
-        super().__init__(env, name, link=link, direction=direction, channels=channels, bandwidth=bandwidth)
+        super().__init__(env, label, channels, bandwidth)
         self.arbitration = arbitration
         self.chunk = chunk
         self.serving: list[Flow] = []
@@ -127,9 +128,11 @@ class SharedLane(Lane):
         self.pool.lanes.append(self)
         self._queues: tuple[deque[Flow], ...] = tuple(deque() for _ in TransferClass)
         self._flows: dict[Transfer, Flow] = {}
+        self._entered = 0
 
     def enter(self, transfer: Transfer) -> None:
-        flow = Flow(transfer, self, self.pool.now)
+        self._entered += 1
+        flow = Flow(transfer, self, self.pool.now, self._entered)
         self.bytes_by_class[transfer.cls] += transfer.size
         self._flows[transfer] = flow
         self._queue_of(flow).append(flow)
@@ -144,7 +147,8 @@ class SharedLane(Lane):
         else:
             self._queue_of(flow).remove(flow)
             flow.cls = cls
-            self._queue_of(flow).append(flow)
+            queue = self._queue_of(flow)
+            queue.insert(sum(other.order < flow.order for other in queue), flow)
         self._reconsider()
 
     def tail_arrived(self, transfer: Transfer) -> None:

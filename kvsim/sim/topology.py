@@ -11,7 +11,7 @@ from simpy import Environment
 from kvsim.errors import SimulationError
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
-from kvsim.sim.lane import FifoLane, Hop, Lane
+from kvsim.sim.lane import FifoLane, Hop, Label, Lane
 from kvsim.sim.link import Link, shares_bandwidth
 from kvsim.sim.route import NO_ROUTE, Route
 from kvsim.sim.shared import Pool, SharedLane
@@ -212,21 +212,9 @@ class _Builder:
         return self.others[key]
 
     def _lane(self, name: str, leg: Leg, direction: str, channels: int) -> Lane:
-        lane: Lane
-        if (leg.kind, leg.name) in self.shared:
-            lane = SharedLane(
-                self.env,
-                name,
-                link=leg.name,
-                direction=direction,
-                channels=channels,
-                bandwidth=UNBOUNDED,
-                arbitration="fifo",
-                chunk=None,
-            )
-        else:
-            lane = FifoLane(self.env, name, link=leg.name, direction=direction, channels=channels)
-        lane.role = leg.kind
+        label = Label(name, leg.name, direction, leg.kind)
+        varies = (leg.kind, leg.name) in self.shared
+        lane = (SharedLane if varies else FifoLane)(self.env, label, channels, UNBOUNDED)
         self.lanes.append(lane)
         return lane
 

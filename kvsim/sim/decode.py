@@ -73,12 +73,15 @@ class Decoder(ABC, Generic[M]):
         mover: M,
         records: Records,
         read_latency: int,
+        guess: PrefetchPolicy | None = None,
     ) -> None:
         self.env = env
         self.hierarchy = hierarchy
         self.mover = mover
         self.records = records
         self.read_latency = read_latency
+        self.guess = guess
+        """Brings pages that nobody has asked for; None: nobody does."""
         self.steps = 0
         self.idle = 0
         self.end = 0
@@ -122,6 +125,10 @@ class Decoder(ABC, Generic[M]):
         self.hierarchy.release(plan)
         self.open_plans -= 1
 
+    def _guess(self, access: LayerAccess) -> None:
+        if self.guess is not None:
+            self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
+
     def compute_ticks(self, plan: Plan) -> int:
         """Compute time of the layer, absent pages included."""
         access = plan.access
@@ -147,8 +154,7 @@ class Decoder(ABC, Generic[M]):
 class ConcurrentDecoder(Decoder[ConcurrentMover]):
     """Misses are fetched concurrently.
 
-    While a layer computes, the next `depth` layers of the step are announced ahead, and
-    `guess` may bring pages nobody has asked for.
+    While a layer computes, the next `depth` layers of the step are announced ahead.
     """
 
     def __init__(
@@ -161,12 +167,11 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         *,
         lanes: list[Lane],
         depth: int,
-        guess: PrefetchPolicy | None,
+        guess: PrefetchPolicy | None = None,
     ) -> None:
-        super().__init__(env, hierarchy, mover, records, read_latency)
+        super().__init__(env, hierarchy, mover, records, read_latency, guess)
         self.lanes = lanes
         self.depth = depth
-        self.guess = guess
         self.fetches_ahead = depth > 0 or guess is not None
 
     def step(self, step: Step, tally: Tally) -> Process:
@@ -184,9 +189,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
             while waiting is not None and len(ahead) < self.depth and self._fits(waiting, [plan, *ahead]):
                 ahead.append(self._open_window(waiting, TransferClass.PREFETCH, tally))
                 waiting = next(upcoming, None)
-            if self.guess is not None:
-                access = plan.access
-                self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
+            self._guess(plan.access)
             yield from self._compute(plan, tally)
 
     def _open_window(self, access: LayerAccess, cls: TransferClass, tally: Tally) -> Plan:
@@ -255,6 +258,8 @@ class SequentialDecoder(Decoder[SequentialMover]):
             mover.layer = access.layer
             plan = self._open(access, TransferClass.DEMAND, tally)
             self.hierarchy.read_in_place(plan)
+            self.hierarchy.speculation.judged(plan.prefetched, 0)
+            self._guess(access)
             start = mover.clock
             mover.clock += self.compute_ticks(plan) + plan.hits * self.read_latency
             tally.compute += mover.clock - start

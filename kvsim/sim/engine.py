@@ -10,7 +10,7 @@ from typing import Any
 from simpy import Environment
 
 from kvsim.errors import SimulationError
-from kvsim.policies import make_eviction, make_prefetch
+from kvsim.policies import PrefetchPolicy, make_eviction, make_prefetch
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.audit import Books, audit
@@ -108,13 +108,12 @@ class Simulation:
         read_latency = self.scenario.hierarchy.tiers[0].read_latency
         mover = self.hierarchy.mover
         if isinstance(mover, SequentialMover):
-            return SequentialDecoder(self.env, self.hierarchy, mover, self.records, read_latency)
+            return SequentialDecoder(
+                self.env, self.hierarchy, mover, self.records, read_latency, self._guess()
+            )
         if isinstance(mover, FreeMover):
             return IdealDecoder(self.env, self.hierarchy, mover, self.records, read_latency)
         assert isinstance(mover, ConcurrentMover)
-        prefetch = self.scenario.policy.prefetch
-        speculative = execution.overlap == "async" and prefetch.name != "none"
-        guess = make_prefetch(prefetch.name, self.residency, prefetch.options) if speculative else None
         return ConcurrentDecoder(
             self.env,
             self.hierarchy,
@@ -123,8 +122,14 @@ class Simulation:
             read_latency,
             lanes=self.topology.lanes,
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
-            guess=guess,
+            guess=self._guess() if execution.overlap == "async" else None,
         )
+
+    def _guess(self) -> PrefetchPolicy | None:
+        prefetch = self.scenario.policy.prefetch
+        if prefetch.name == "none":
+            return None
+        return make_prefetch(prefetch.name, self.residency, prefetch.options)
 
     def _result(self) -> RunResult:
         decoder, hierarchy = self.decoder, self.hierarchy

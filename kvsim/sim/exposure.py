@@ -11,7 +11,7 @@ from kvsim.sim.records import Cause, TransferClass
 ROOM, QUEUEING, SERVICE, CODEC = Cause.ROOM, Cause.DEMAND_QUEUEING, Cause.DEMAND_SERVICE, Cause.CODEC
 
 Segment = tuple[int, int, Cause, int]
-"""From, to (ticks), cause, lane (-1: none)."""
+"""From, to (ticks), cause, lane (-1: none). Waiting for room names the lane on which it was made."""
 
 
 def attribute(move: Move, begin: int, end: int, lanes: Sequence[Lane]) -> list[Segment]:
@@ -40,8 +40,8 @@ def _life(move: Move, end: int, lanes: Sequence[Lane]) -> list[tuple[int, Cause,
     a fast lane fed by a slow one is not what holds the page up.
     """
     if not move.trail:
-        return [(end, ROOM, -1)]
-    phases = [(move.granted, ROOM, -1)]
+        return [(end, ROOM, move.room_lane)]
+    phases = [(move.granted, ROOM, move.room_lane)]
     here = move.granted
     before = (QUEUEING, move.trail[0][1])  # a slot of the scheduler comes first
     for (_, lane, queued, start, over, _, nominal), hop in zip(move.trail, move.route.hops, strict=True):

@@ -25,6 +25,8 @@ class Move(Transfer):
     """Conditions not met yet: room, and an earlier move of the page."""
     granted = 0
     """Tick at which the last condition was met."""
+    room_lane = -1
+    """Lane on which its room was made, where it had to wait for it."""
     submitted = 0
     """Its number in the scheduler's order; 0 while it is not ready."""
     launched = False

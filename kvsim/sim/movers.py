@@ -37,11 +37,13 @@ class ConcurrentMover:
         self._unlimited = dma.unlimited
         self._log = records.transfers.add
         self._number = 0
+        self._giver = -1
+        """Lane to name to whoever gets the room that is being given back."""
         self._last: dict[int, Move] = {}
         self._on_arrival = cast(Callable[[Event], None], self._arrived)  # bound once: the hot path
         self._routes = topology.routes
         for tier in self.tiers:
-            tier.granted = self._unblock  # type: ignore[assignment]  # tenants are moves
+            tier.granted = self._grant  # type: ignore[assignment]  # tenants are moves
 
     def move(
         self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
@@ -105,6 +107,10 @@ class ConcurrentMover:
             self._ready(move)
         return move
 
+    def _grant(self, move: Move) -> None:
+        move.room_lane = self._giver
+        self._unblock(move)
+
     def _unblock(self, move: Move) -> None:
         move.blocked -= 1
         if not move.blocked:
@@ -161,13 +167,23 @@ class ConcurrentMover:
             del self._last[page]
             self.residency.where[page] &= TIER
         if move.freed:
-            self.tiers[move.source].release(move.freed)
+            there = self.tiers[move.source]
+            if there.waiting:
+                self._giver = self._held_up_by(move)
+            there.release(move.freed)
         if successor is not None:
             self._unblock(successor)
         if move.waiters is not None:
             for plan in move.waiters:
                 plan.arrived(move)
             move.waiters = None  # a plan knows its moves: no cycles for the collector
+
+    def _held_up_by(self, move: Move) -> int:
+        """The lane that kept the move, and so whoever waits for its room: its own, or what it waited for."""
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        if move.trail and now - move.granted >= move.granted - move.requested:
+            return move.trail[-1][1]
+        return move.room_lane
 
 
 class FreeMover:

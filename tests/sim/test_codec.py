@@ -75,3 +75,6 @@ def test_a_page_is_compressed_on_its_way_down() -> None:
     by_lane = {lane.name: lane.bytes_out for lane in result.lanes}
     assert by_lane == {"link up": 200, "link down": 100, "decompress": 200, "compress": 100}
     assert result.exposed_ticks[Cause.ROOM] == 300
+    stalls = result.records.stalls
+    room = stalls.column("lane")[stalls.column("cause") == Cause.ROOM]
+    assert [result.lanes[lane].name for lane in room] == ["link down"]  # where the room was made

@@ -128,8 +128,8 @@ class Hierarchy:
                 others.append(hits[at])
                 tiers.append(code & TIER)
         if others:
-            absent = set(others)
-            hits = [page for page in hits if page not in absent]
+            missing = set(others)
+            hits = [page for page in hits if page not in missing]
         if hits:
             self._hits(plan, hits)
         for page in moving:

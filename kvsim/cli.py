@@ -23,6 +23,8 @@ import typer
 
 from kvsim import __version__
 from kvsim.errors import KvsimError, ScenarioError, ScenarioWarning, TraceError
+from kvsim.study_cli import experiment_command
+from kvsim.trace_cli import app as trace_app
 
 if TYPE_CHECKING:
     from kvsim.api import Run
@@ -43,6 +45,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+app.add_typer(trace_app)
 
 _Source = Annotated[
     str,
@@ -125,16 +129,17 @@ def run_command(source: _Source, overrides: _Overrides = None, out: _Out = None)
 
 @app.command("list")
 def list_command() -> None:
-    """List the shipped scenarios, the policies and the workloads."""
+    """List the shipped scenarios and studies, the policies and the workloads."""
     with _reported():
         from rich.console import Console
         from rich.table import Table
 
         from kvsim.policies.registry import EVICTION, PREFETCH
-        from kvsim.scenario.shipped import available_scenarios
+        from kvsim.scenario.shipped import available_experiments, available_scenarios
         from kvsim.workloads.registry import WORKLOADS
 
         listing = {"scenario": [(name, _description(path)) for name, path in available_scenarios().items()]}
+        listing["study"] = [(name, _description(path)) for name, path in available_experiments().items()]
         for registry in (EVICTION, PREFETCH, WORKLOADS):
             listing[registry.kind] = [(name, _headline(registry.get(name))) for name in registry.names()]
         console = Console(highlight=False)
@@ -196,6 +201,9 @@ def _reported() -> Iterator[None]:
         except (KvsimError, OSError) as error:
             typer.echo(f"error: {error}", err=True)
             raise typer.Exit(BAD_INPUT) from None
+
+
+app.command("experiment")(_reported()(experiment_command))
 
 
 @contextmanager

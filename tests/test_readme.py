@@ -44,6 +44,10 @@ def snippets(language: str) -> list[Snippet]:
     return [snippet for snippet in SNIPPETS if snippet.language == language]
 
 
+def is_study(snippet: Snippet) -> bool:
+    return "\nclaims:" in snippet.text
+
+
 def commands() -> list[str]:
     """The command lines, without those that build an environment."""
     lines = [line for snippet in snippets("sh") for line in snippet.text.splitlines()]
@@ -66,10 +70,17 @@ def test_every_snippet_is_of_a_kind_that_is_exercised_here() -> None:
 
 
 @pytest.mark.usefixtures("desk")
-@pytest.mark.parametrize("snippet", snippets("yaml"), ids=str)
+@pytest.mark.parametrize("snippet", [one for one in snippets("yaml") if not is_study(one)], ids=str)
 def test_a_scenario_runs(snippet: Snippet) -> None:
     assert snippet.file
     assert kvsim.run(snippet.file).result.steps > 0
+
+
+@pytest.mark.usefixtures("desk")
+@pytest.mark.parametrize("snippet", [one for one in snippets("yaml") if is_study(one)], ids=str)
+def test_the_claims_of_a_study_hold(snippet: Snippet, invoke: Invoke) -> None:
+    assert snippet.file
+    assert "2 of 2 claims hold" in invoke("experiment", snippet.file).out
 
 
 @pytest.mark.parametrize("snippet", snippets("python"), ids=str)
@@ -96,7 +107,8 @@ def test_a_command_succeeds(command: str, invoke: Invoke) -> None:
     program, *arguments = shlex.split(command)
     assert program == "kvsim"
     outcome = invoke(*arguments)
-    assert (outcome.code, outcome.err) == (0, "")
+    written = f"wrote {arguments[arguments.index('--out') + 1]}\n" if "--out" in arguments else ""
+    assert (outcome.code, outcome.err) == (0, written)
     assert outcome.out
 
 

@@ -19,6 +19,11 @@ class ResidencyView(Protocol):
         """Number of tiers; tier 0 is nearest the compute."""
         ...
 
+    @property
+    def step(self) -> int:
+        """Number of the running step, from 0: the only time a policy knows."""
+        ...
+
     def is_pinned(self, page: int) -> bool:
         """Whether a running or announced layer holds the page, so that it must stay."""
         ...
@@ -32,6 +37,27 @@ class ResidencyView(Protocol):
         ...
 
 
+class Future(Protocol):
+    """What lies ahead: for oracles, and only for policies that declare `needs_future`."""
+
+    def next_read(self, page: int) -> int:
+        """Position, in the sequence of all page reads of the run, of the next read of `page`.
+
+        Reads of the layer being announced count as past. A page that is never read again has
+        the position `never`.
+        """
+        ...
+
+    @property
+    def never(self) -> int:
+        """A position after every read."""
+        ...
+
+    def coming(self, count: int) -> Sequence[int]:
+        """The pages of the next `count` reads, in order, repetitions included."""
+        ...
+
+
 class EvictionPolicy(ABC):
     """Chooses which page leaves a full tier. One object serves every tier of a run.
 
@@ -40,6 +66,10 @@ class EvictionPolicy(ABC):
     """
 
     name: ClassVar[str]
+    needs_future: ClassVar[bool] = False
+    """Whether `future` must be set; the engine then reads the workload twice."""
+    future: Future
+    """Set by the engine before the run, if `needs_future`."""
 
     def __init__(self, view: ResidencyView) -> None:
         self.view = view
@@ -59,6 +89,12 @@ class EvictionPolicy(ABC):
     def removed(self, page: int, tier: int) -> None:
         """`page` no longer belongs to `tier` (promoted, demoted or discarded)."""
 
+    def evicted(self, page: int, tier: int) -> None:  # noqa: B027  # most policies need not know
+        """`page` was removed from `tier` to make room; follows `removed`, which promotions cause too."""
+
+    def attended(self, pages: Sequence[int], mass: Sequence[float]) -> None:  # noqa: B027  # likewise
+        """Attention mass that the pages just read received, where the workload knows it."""
+
     @abstractmethod
     def victim(self, tier: int) -> int | None:
         """The page of `tier` to remove next, never a pinned one; None when all are pinned.
@@ -76,6 +112,10 @@ class PrefetchPolicy(ABC):
     with `kvsim.policies.register_prefetch`."""
 
     name: ClassVar[str]
+    needs_future: ClassVar[bool] = False
+    """Whether `future` must be set; the engine then reads the workload twice."""
+    future: Future
+    """Set by the engine before the run, if `needs_future`."""
 
     def __init__(self, view: ResidencyView) -> None:
         self.view = view

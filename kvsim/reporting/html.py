@@ -25,7 +25,7 @@ from kvsim.sim.result import RunResult
 
 # Forbids the page every request, so that nothing in it can depend on the network. WebGL code of plotly.js
 # is compiled at run time, hence 'unsafe-eval'.
-_POLICY = (
+POLICY = (
     "default-src 'none'; script-src 'unsafe-inline' 'unsafe-eval'; style-src 'unsafe-inline'; "
     "img-src data: blob:; font-src data:; worker-src blob:"
 )
@@ -50,7 +50,7 @@ def report_html(result: RunResult, summary: Summary) -> str:
     sections = "\n".join(_sections(result, summary))
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
+        f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">\n'
         f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>{page.STYLE}</style>\n'
         f"<script>{get_plotlyjs()}</script>\n<script>{page.PLOT}</script>\n</head>\n<body>\n<main>\n"

@@ -10,7 +10,7 @@ from functools import lru_cache
 from pydantic import Field
 
 from kvsim.scenario.base import Count, Name, Number, Spec
-from kvsim.units import Bandwidth, Bytes, FlopRate
+from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
 
 __all__ = ["FP16", "GpuSpec", "LlmSpec", "SchemeSpec"]
 
@@ -89,6 +89,9 @@ class SchemeSpec(Spec):
     """Codec throughput into this scheme, in bytes of the wider side. Default: it costs nothing."""
     decompress: Bandwidth | None = None
     """Codec throughput out of this scheme, in bytes of the wider side. Default: it costs nothing."""
+    latency: Duration = 0
+    """Fixed codec time of each read in tier 0, and of each transfer out of a tier of this scheme.
+    Default 0."""
     source: str = ""
     """Where the figures come from."""
 

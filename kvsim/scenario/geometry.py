@@ -8,22 +8,23 @@ from math import ceil
 
 from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import DenseDecode, Mooncake, RagBurst, SparseDecode
+from kvsim.scenario.workload import DenseDecode, Mooncake, Replay, SparseDecode, SyntheticSpec, Zipf
 from kvsim.units import PageCount
 
 __all__ = [
-    "RAG_BURST_SPREAD",
+    "SYNTHETIC_SPREAD",
     "capacity_bytes",
     "full_pages",
     "initial_pages",
     "layer_pages",
     "page_bytes",
     "page_scalars",
+    "scalars_of",
     "tier_scheme",
 ]
 
-RAG_BURST_SPREAD = 64
-"""A `rag_burst` page has its base number of scalars, more or less up to this many."""
+SYNTHETIC_SPREAD = 64
+"""A page of a synthetic workload has its base number of scalars, more or less up to this many."""
 
 
 def tier_scheme(scenario: Scenario, tier: int) -> SchemeSpec:
@@ -34,10 +35,14 @@ def tier_scheme(scenario: Scenario, tier: int) -> SchemeSpec:
 def page_scalars(scenario: Scenario) -> int | None:
     """Scalars of the workload's largest page; None if the workload does not say, or a model is missing."""
     work = scenario.workload
-    if isinstance(work, RagBurst):
-        return work.base_scalars + RAG_BURST_SPREAD
+    if isinstance(work, SyntheticSpec):
+        return work.base_scalars + SYNTHETIC_SPREAD
+    if isinstance(work, Zipf):
+        return work.page_scalars
+    if isinstance(work, Replay):  # what its rows say is known when the trace has been read
+        return None if work.page_bytes is None else scalars_of(scenario, work.page_bytes)
     if isinstance(work, Mooncake) and work.block_bytes is not None:
-        return ceil(work.block_bytes / scenario.scheme.exact_bytes(1))
+        return scalars_of(scenario, work.block_bytes)
     if scenario.model is None:
         return None
     token = scenario.model.kv_scalars_per_token_layer
@@ -46,6 +51,11 @@ def page_scalars(scenario: Scenario) -> int | None:
     if isinstance(work, (DenseDecode, SparseDecode)):
         return work.page_tokens * token
     return None
+
+
+def scalars_of(scenario: Scenario, size: int) -> int:
+    """The fewest scalars that take at least that many bytes in the scenario's scheme."""
+    return ceil(size / scenario.scheme.exact_bytes(1))
 
 
 def page_bytes(scenario: Scenario, tier: int) -> int | None:
@@ -77,8 +87,10 @@ def layer_pages(scenario: Scenario) -> int | None:
     For decode that is in the last step, when the context is longest.
     """
     work = scenario.workload
-    if isinstance(work, RagBurst):
+    if isinstance(work, SyntheticSpec):
         return 1
+    if isinstance(work, Zipf):
+        return min(work.pages_per_step, work.pages)
     if not isinstance(work, (DenseDecode, SparseDecode)):
         return None
     steps = min(work.steps, scenario.execution.max_steps or work.steps)

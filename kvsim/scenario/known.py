@@ -11,9 +11,9 @@ from kvsim.scenario.tree import Path
 __all__ = ["find", "is_required", "known_keys", "spec_at"]
 
 
-def spec_at(path: Path, data: Any) -> type[Spec] | None:
-    """The spec that describes the mapping at a path of plain data, if it is one."""
-    spec: type[Spec] | None = Scenario
+def spec_at(path: Path, data: Any, top: type[Spec] = Scenario) -> type[Spec] | None:
+    """The spec that describes the mapping at a path of plain data, if it is one; `top` is that of all."""
+    spec: type[Spec] | None = top
     for key in path:
         data = _item(data, key)
         if isinstance(key, int):
@@ -24,10 +24,12 @@ def spec_at(path: Path, data: Any) -> type[Spec] | None:
     return spec
 
 
-def known_keys(path: Path, data: Any) -> list[str]:
+def known_keys(path: Path, data: Any, top: type[Spec] = Scenario) -> list[str]:
     """The keys that a mapping at a path may have."""
-    spec = spec_at(path, data)
+    spec = spec_at(path, data, top)
     own = list(spec.model_fields) if spec is not None else []
+    if top is not Scenario:
+        return own
     return [*own, *reference_keys(path), *(() if path else ("extends",))]
 
 

@@ -1,9 +1,10 @@
 """The JSON Schema of scenario files, for editors: what the specs allow, and the short forms of the loader."""
 
-from typing import Any
+from typing import Any, get_args
 
 from kvsim.scenario.references import CATALOGS, Catalog, catalog
 from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.workload import WorkloadSpec
 
 __all__ = ["schema"]
 
@@ -25,8 +26,8 @@ def schema() -> dict[str, Any]:
         definitions[name] = _with_reference(definitions[name], kind, key)
     reference = definitions["PolicyRef"]
     definitions["PolicyRef"] = {"anyOf": [{"type": "string", "minLength": 1}, reference]}
-    for work in ("RagBurst", "DenseDecode", "SparseDecode", "Mooncake", "Custom"):
-        definitions[work].setdefault("required", []).insert(0, "kind")
+    for work in get_args(get_args(WorkloadSpec)[0]):
+        definitions[work.__name__].setdefault("required", []).insert(0, "kind")
     made.pop("required", None)  # a base may give them
     made["properties"]["extends"] = {
         "type": "string",

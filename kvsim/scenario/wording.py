@@ -7,8 +7,10 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from kvsim.errors import nearest
+from kvsim.scenario.base import Spec
 from kvsim.scenario.known import find, known_keys
 from kvsim.scenario.references import reference_keys
+from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.tree import Node, Origin, Path, Problems, label
 
 __all__ = ["error_path", "note_all", "place_of"]
@@ -50,14 +52,16 @@ def error_path(error: ErrorDetails) -> Path:
     return path
 
 
-def note_all(error: ValidationError, root: Node, data: Any, problems: Problems) -> None:
-    """Note every error of a failed validation, at the place in the tree that it is about."""
+def note_all(
+    error: ValidationError, root: Node, data: Any, problems: Problems, top: type[Spec] = Scenario
+) -> None:
+    """Note every error of a failed validation as a `top`, at the place in the tree that it is about."""
     errors = error.errors(include_url=False)
     misspelt: set[Path] = set()
     for details in errors:
         path = error_path(details)
         if details["type"] == "extra_forbidden":
-            close = nearest(str(path[-1]), known_keys(path[:-1], data))
+            close = nearest(str(path[-1]), known_keys(path[:-1], data, top))
             if close is not None and find(data, (*path[:-1], close)) is None:
                 misspelt.add((*path[:-1], close))
     for details in errors:
@@ -67,7 +71,7 @@ def note_all(error: ValidationError, root: Node, data: Any, problems: Problems) 
             continue
         unknown = details["type"] == "extra_forbidden"
         at = _key_place(root, path) if unknown else place_of(root, path)
-        problems.add(path, at, _message(details, path, data), label(root, path), besides=unknown)
+        problems.add(path, at, _message(details, path, data, top), label(root, path), besides=unknown)
     problems.unsaid += misspelt
 
 
@@ -108,13 +112,13 @@ def _key_place(root: Node, path: Path) -> Origin:
     return node.key_at or node.at
 
 
-def _message(error: ErrorDetails, path: Path, data: Any) -> str:
+def _message(error: ErrorDetails, path: Path, data: Any, top: type[Spec]) -> str:
     kind, context, given = error["type"], error.get("ctx", {}), error["input"]
     if kind == "missing":
         in_list = isinstance(error["loc"][-1], int)
         return f"is too short with {len(given)} elements" if in_list else "is required"
     if kind == "extra_forbidden":
-        return _unknown_key(path, data)
+        return _unknown_key(path, data, top)
     if kind in ("literal_error", "union_tag_invalid"):
         allowed = _QUOTED.findall(str(context.get("expected", context.get("expected_tags", ""))))
         value = given.get("kind") if kind == "union_tag_invalid" and isinstance(given, dict) else given
@@ -136,8 +140,8 @@ def _message(error: ErrorDetails, path: Path, data: Any) -> str:
     return f"{words.format(**context)}, not {_shown(given)}"
 
 
-def _unknown_key(path: Path, data: Any) -> str:
-    known = known_keys(path[:-1], data)
+def _unknown_key(path: Path, data: Any, top: type[Spec]) -> str:
+    known = known_keys(path[:-1], data, top)
     close = nearest(str(path[-1]), known)
     hint = f"; did you mean {close!r}?" if close else ""
     return f"unknown key{hint} (known: {', '.join(known)})"

@@ -12,16 +12,54 @@ from kvsim.scenario.base import Count, Flag, Index, Spec
 from kvsim.units import Bytes, Duration
 
 __all__ = [
+    "AdversarialBurst",
+    "AdversarialPrefetch",
+    "ChatContinuation",
     "Custom",
     "DenseDecode",
+    "LongTailMix",
+    "MixedLocality",
     "Mooncake",
+    "PeriodicReuse",
+    "PrefetchFriendly",
     "RagBurst",
+    "Replay",
     "SparseDecode",
+    "SyntheticSpec",
     "WorkloadSpec",
+    "Zipf",
 ]
 
 
-class RagBurst(Spec):
+class SyntheticSpec(Spec):
+    """What kv-hierarchy-lab's synthetic workloads share: one page a step, pages of about equal size."""
+
+    kind: str
+    """Which workload this is."""
+    pages: Count
+    """Number of pages."""
+    length: Count
+    """Number of steps."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)]
+    """Scalars of a page before the random -64 … 64 is added."""
+    seed: Index | None = None
+    """Seed of its random numbers. Default: the scenario's seed."""
+
+
+class ChatContinuation(SyntheticSpec):
+    """Turns of a chat over a small working set that slowly changes: one page a step."""
+
+    kind: Literal["chat_continuation"] = "chat_continuation"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=1)] = 64
+    """Number of pages; the first 12 are the working set at the start. Default 64."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 256
+    """Number of steps. Default 256."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2048
+    """Scalars of a page before the random -64 … 64 is added. Default 2048."""
+
+
+class RagBurst(SyntheticSpec):
     """Bursts of retrieval over a hot set, as kv-hierarchy-lab's `rag_burst`: one page a step."""
 
     kind: Literal["rag_burst"] = "rag_burst"
@@ -32,8 +70,124 @@ class RagBurst(Spec):
     """Number of steps; whole rounds of 20 are made. Default 320."""
     base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2304
     """Scalars of a page before the random -64 … 64 is added. Default 2304."""
+
+
+class PeriodicReuse(SyntheticSpec):
+    """A loop over a few pages, three apart: one page a step."""
+
+    kind: Literal["periodic_reuse"] = "periodic_reuse"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=1)] = 80
+    """Number of pages. Default 80."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 320
+    """Number of steps. Default 320."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2048
+    """Scalars of a page before the random -64 … 64 is added. Default 2048."""
+    period: Count = 9
+    """Steps after which the same pages come again. Default 9."""
+
+
+class LongTailMix(SyntheticSpec):
+    """Ten popular pages and a long tail: one page a step."""
+
+    kind: Literal["long_tail_mix"] = "long_tail_mix"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=11)] = 128
+    """Number of pages: 10 popular ones, and the tail. Default 128."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 400
+    """Number of steps. Default 400."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2048
+    """Scalars of a page before the random -64 … 64 is added. Default 2048."""
+
+
+class PrefetchFriendly(SyntheticSpec):
+    """A cyclic scan, page after page: one page a step."""
+
+    kind: Literal["prefetch_friendly"] = "prefetch_friendly"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=1)] = 48
+    """Number of pages. Default 48."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 240
+    """Number of steps. Default 240."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2048
+    """Scalars of a page before the random -64 … 64 is added. Default 2048."""
+
+
+class AdversarialPrefetch(SyntheticSpec):
+    """Random pages from the lower and the upper half in turn: one page a step."""
+
+    kind: Literal["adversarial_prefetch"] = "adversarial_prefetch"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=2)] = 64
+    """Number of pages. Default 64."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 256
+    """Number of steps. Default 256."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2048
+    """Scalars of a page before the random -64 … 64 is added. Default 2048."""
+
+
+class AdversarialBurst(SyntheticSpec):
+    """Bursts from three regions, of which only the first is partly read again: one page a step."""
+
+    kind: Literal["adversarial_burst"] = "adversarial_burst"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=3)] = 96
+    """Number of pages; a third each is early, middle and late. Default 96."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 320
+    """Number of steps. Default 320."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2112
+    """Scalars of a page before the random -64 … 64 is added. Default 2112."""
+    burst: Count = 12
+    """Pages of a burst, at most a third of all pages. Default 12."""
+
+
+class MixedLocality(SyntheticSpec):
+    """Phases of 60 steps: a hot set, a warm set, a scan with stride 5; one page a step."""
+
+    kind: Literal["mixed_locality"] = "mixed_locality"
+    """Which workload this is."""
+    pages: Annotated[int, Field(strict=True, ge=13)] = 112
+    """Number of pages: 12 hot, 20 warm, and others. Default 112."""
+    length: Annotated[int, Field(strict=True, ge=1)] = 360
+    """Number of steps. Default 360."""
+    base_scalars: Annotated[int, Field(strict=True, ge=65)] = 2176
+    """Scalars of a page before the random -64 … 64 is added. Default 2176."""
+
+
+class Zipf(Spec):
+    """Independent reads of pages whose popularity falls as a power of their rank."""
+
+    kind: Literal["zipf"] = "zipf"
+    """Which workload this is."""
+    pages: Count = 1000
+    """Number of pages; page i has the weight 1 / (i + 1) ** alpha. Default 1000."""
+    length: Count = 1000
+    """Number of steps. Default 1000."""
+    alpha: Annotated[float, Field(strict=True, ge=0, le=16, allow_inf_nan=False)] = 1.0
+    """Exponent of the popularity; 0 makes all pages equally popular. Default 1."""
+    pages_per_step: Count = 1
+    """Distinct pages that a step reads together; at most `pages`. Default 1."""
+    page_scalars: Count = 2048
+    """Scalars of a page. Default 2048."""
     seed: Index | None = None
     """Seed of its random numbers. Default: the scenario's seed."""
+
+
+class Replay(Spec):
+    """The page reads of a trace: rows of step, page and perhaps layer, head group, size, attention mass."""
+
+    kind: Literal["replay"] = "replay"
+    """Which workload this is."""
+    path: str = ""
+    """The trace file. In a scenario file relative to that file; in an override, to the current directory."""
+    format: Literal["auto", "csv", "jsonl", "oracle_general", "mooncake"] = "auto"
+    """How the file is written; `auto` tells by its name. Default `auto`."""
+    page_scope: Literal["trace", "layer"] = "trace"
+    """`trace`: a page id means the same page everywhere. `layer`: ids count within a layer and head group.
+    Default `trace`."""
+    page_bytes: Bytes | None = None
+    """Bytes of every page in the scenario's scheme. Default: the largest size its rows give, in bytes or
+    else, with a model, in tokens; a trace without sizes then has pages of 16 tokens."""
 
 
 class _Decode(Spec):
@@ -105,7 +259,20 @@ class Custom(Spec):
 
 
 WorkloadSpec = Annotated[
-    RagBurst | DenseDecode | SparseDecode | Mooncake | Custom,
+    ChatContinuation
+    | RagBurst
+    | PeriodicReuse
+    | LongTailMix
+    | PrefetchFriendly
+    | AdversarialPrefetch
+    | AdversarialBurst
+    | MixedLocality
+    | Zipf
+    | DenseDecode
+    | SparseDecode
+    | Mooncake
+    | Replay
+    | Custom,
     Field(discriminator="kind"),
 ]
 """Any kind of workload; the key `kind` says which."""

@@ -97,13 +97,14 @@ class Decoder(ABC, Generic[M]):
     def run(self, steps: Iterator[Step], progress: Callable[[int], None] | None) -> Process:
         """The process: one step after another until the workload ends."""
         for step in steps:
-            free = self.now
-            arrival = free if step.arrival_ticks is None else step.arrival_ticks
-            if arrival > free:
-                self.idle += arrival - free
-                yield self.env.timeout(arrival - free)
-            tally = Tally(self.steps, min(arrival, self.now), self.now)
-            self.mover.step = self.steps
+            start = self.now
+            arrival = start if step.arrival_ticks is None else step.arrival_ticks
+            if arrival > start:
+                self.idle += arrival - start
+                yield self.env.timeout(arrival - start)
+                start = arrival
+            tally = Tally(self.steps, arrival, start)
+            self.mover.step = self.hierarchy.residency.step = self.steps
             yield from self.step(step, tally)
             self._close(tally)
             if progress is not None:
@@ -253,21 +254,23 @@ class SequentialDecoder(Decoder[SequentialMover]):
     def step(self, step: Step, tally: Tally) -> Process:
         mover = self.mover
         mover.exposed = tally.exposed
-        mover.clock = self.now
+        mover.clock = begin = self.now
         for access in step.layers:
             mover.layer = access.layer
             plan = self._open(access, TransferClass.DEMAND, tally)
-            self.hierarchy.read_in_place(plan)
-            self.hierarchy.speculation.judged(plan.prefetched, 0)
-            self._guess(access)
+            if plan.direct:
+                self.hierarchy.read_in_place(plan)
+            if plan.prefetched:
+                self.hierarchy.speculation.judged(plan.prefetched, 0)
             start = mover.clock
             mover.clock += self.compute_ticks(plan) + plan.hits * self.read_latency
             tally.compute += mover.clock - start
             self.records.layers.add((tally.number, access.layer, start, mover.clock))
             self._release(plan)
             self.hierarchy.create(plan)
-        if mover.clock > self.now:
-            yield self.env.timeout(mover.clock - self.now)
+            self._guess(access)
+        if mover.clock > begin:
+            yield self.env.timeout(mover.clock - begin)
 
 
 class IdealDecoder(Decoder[FreeMover]):

@@ -10,12 +10,13 @@ from typing import Any
 from simpy import Environment
 
 from kvsim.errors import SimulationError
-from kvsim.policies import PrefetchPolicy, make_eviction, make_prefetch
+from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_prefetch
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.audit import Books, audit
 from kvsim.sim.decode import ConcurrentDecoder, Decoder, IdealDecoder, SequentialDecoder, limited
 from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.future import Foresight
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
@@ -59,14 +60,18 @@ class Simulation:
         self.topology = Topology(self.env, scenario, capacities)
         self._connect_records()
         policy = scenario.policy
+        eviction = make_eviction(policy.eviction.name, self.residency, policy.eviction.options)
+        self.guess = self._guess()
+        foresight = self._foresight(eviction)
         self.hierarchy = Hierarchy(
             scenario.hierarchy.tiers,
             capacities,
             self.residency,
-            make_eviction(policy.eviction.name, self.residency, policy.eviction.options),
+            eviction,
             self._mover(),
             Speculation(execution.dma.prefetch_limit),
             workload.absent,
+            foresight,
         )
         _place(self.hierarchy, workload.initial_pages, scenario)
         for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
@@ -105,12 +110,11 @@ class Simulation:
 
     def _decoder(self) -> Decoder[Any]:
         execution = self.scenario.execution
-        read_latency = self.scenario.hierarchy.tiers[0].read_latency
+        first = self.scenario.hierarchy.tiers[0]
+        read_latency = first.read_latency + (first.scheme or self.scenario.scheme).latency
         mover = self.hierarchy.mover
         if isinstance(mover, SequentialMover):
-            return SequentialDecoder(
-                self.env, self.hierarchy, mover, self.records, read_latency, self._guess()
-            )
+            return SequentialDecoder(self.env, self.hierarchy, mover, self.records, read_latency, self.guess)
         if isinstance(mover, FreeMover):
             return IdealDecoder(self.env, self.hierarchy, mover, self.records, read_latency)
         assert isinstance(mover, ConcurrentMover)
@@ -122,7 +126,7 @@ class Simulation:
             read_latency,
             lanes=self.topology.lanes,
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
-            guess=self._guess() if execution.overlap == "async" else None,
+            guess=self.guess if execution.overlap == "async" else None,
         )
 
     def _guess(self) -> PrefetchPolicy | None:
@@ -130,6 +134,16 @@ class Simulation:
         if prefetch.name == "none":
             return None
         return make_prefetch(prefetch.name, self.residency, prefetch.options)
+
+    def _foresight(self, eviction: EvictionPolicy) -> Foresight | None:
+        """What lies ahead, if a policy needs to know."""
+        curious = [policy for policy in (eviction, self.guess) if policy is not None and policy.needs_future]
+        if not curious:
+            return None
+        foresight = Foresight(self.workload, self.scenario.execution.max_steps)
+        for policy in curious:
+            policy.future = foresight
+        return foresight
 
     def _result(self) -> RunResult:
         decoder, hierarchy = self.decoder, self.hierarchy
@@ -207,7 +221,9 @@ def _page_sizes(scenario: Scenario, workload: Workload) -> list[int] | list[list
     scalars = workload.page_scalars
     if isinstance(scalars, int):
         return [scheme.bytes(scalars) for scheme in schemes]
-    return [[scheme.bytes(s) for s in scalars.tolist()] for scheme in schemes]
+    numbers = scalars.tolist()
+    tables = {scheme: [scheme.bytes(number) for number in numbers] for scheme in set(schemes)}
+    return [tables[scheme] for scheme in schemes]
 
 
 def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[int]:

@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from kvsim.errors import SimulationError
 from kvsim.policies.base import EvictionPolicy
 from kvsim.scenario.hierarchy import TierSpec
+from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
 from kvsim.sim.plan import Plan
 from kvsim.sim.prefetcher import Speculation
@@ -32,11 +33,13 @@ class Hierarchy:
         mover: Mover,
         speculation: Speculation,
         absent: str,
+        foresight: Foresight | None = None,
     ) -> None:
         self.residency = residency
         self.policy = policy
         self.mover = mover
         self.speculation = speculation
+        self.foresight = foresight
         self.capacities = capacities
         self.used = [0] * len(specs)
         """Bytes decided to be in each tier; what has moved so far is the tiers' business."""
@@ -62,18 +65,22 @@ class Hierarchy:
         """Pin a layer's pages, look them up, and start bringing what is not in tier 0."""
         residency = self.residency
         pages = access.pages
-        codes = residency.look_up(pages)
         residency.epoch += 1
         plan = Plan(access, residency.epoch)
-        if access.ordered:
+        if self.foresight is not None:
+            self.foresight.passed(access)
+        if access.ordered or len(pages) == 1:
             self._look_up_in_order(plan, cls)
         else:
+            codes = residency.look_up(pages)
             residency.pin(pages)
             elsewhere = codes.nonzero()[0]
             if len(elsewhere):
                 self._look_up_set(plan, elsewhere.tolist(), codes[elsewhere].tolist(), cls)
             else:
                 self._hits(plan, pages.tolist())
+        if access.mass is not None:
+            self.policy.attended(pages.tolist(), access.mass.tolist())
         if self._watermarks:
             self.balance()
         self.mover.flush()
@@ -89,13 +96,13 @@ class Hierarchy:
 
         Returns a plan to wait for if room for the new pages is short.
         """
-        created = plan.access.created.tolist()
-        if not created and not self._watermarks:
+        created = plan.access.created
+        if not len(created) and not self._watermarks:
             return None
         births = Plan(plan.access, plan.epoch)
-        if created:
-            self.residency.look_up(plan.access.created)
-        for page in created:
+        if len(created):
+            self.residency.look_up(created)  # makes the universe large enough
+        for page in created.tolist():
             births.wait_for(self._bear(page, 0))
         if self._watermarks:
             self.balance()
@@ -145,6 +152,8 @@ class Hierarchy:
     def _look_up_in_order(self, plan: Plan, cls: TransferClass) -> None:
         residency = self.residency
         for page in plan.access.pages.tolist():
+            if page >= len(residency.where):
+                residency.look_up(plan.access.pages)  # makes the universe large enough
             residency.stamps[page] = residency.epoch
             code = residency.where[page]
             tier = code & TIER
@@ -199,18 +208,26 @@ class Hierarchy:
         """Bring pages up on speculation, as far as limit and room allow."""
         residency = self.residency
         for page in pages:
-            code = residency.where[page] if page < len(residency.where) else NOWHERE
-            if code == 0 or code >= NOWHERE or self._direct[code]:
+            code = residency.where[page] if page < len(residency.where) else MOVING
+            absent = code == NOWHERE and self._appears
+            if code == 0 or (code >= NOWHERE and not absent) or (not absent and self._direct[code]):
                 continue  # there already, moving, nowhere, or never promoted
-            if not self.speculation.has_slot() or not self._room_for_guess(page):
+            if not self._may_guess(page, absent):
                 self.speculation.dropped += 1
                 continue
-            if residency.where[page] != code:
-                continue  # making room moved it
-            self.speculation.issued_for(page, self._promote(page, code, TransferClass.PREFETCH))
+            tier = residency.where[page] & TIER  # making room may have moved it
+            if 0 < tier < NOWHERE and not self._direct[tier]:
+                self.speculation.issued_for(page, self._promote(page, tier, TransferClass.PREFETCH))
         self.mover.flush()
 
-    def _room_for_guess(self, page: int) -> bool:
+    def _may_guess(self, page: int, absent: bool) -> bool:
+        """Whether there is a slot and room; a page that was nowhere then is in the last tier."""
+        if not self.speculation.has_slot():
+            return False
+        if absent:
+            if not self.make_room(self._last, self.residency.bytes_of(page, self._last)):
+                return False
+            self._bear(page, self._last)
         return self.make_room(0, self.residency.bytes_of(page, 0))
 
     def place(self, page: int, tier: int) -> None:
@@ -273,6 +290,7 @@ class Hierarchy:
             if page is None:
                 return False
             policy.removed(page, tier)
+            policy.evicted(page, tier)
             self.evictions[tier] += 1
             if tier == 0 and self.speculation.pending:
                 self.speculation.evicted(page)

@@ -40,6 +40,8 @@ class Residency:
         self.codes: NDArray[np.uint8] = np.frombuffer(self.where, np.uint8)
         self.stamps = array("q", [0]) * pages
         self._stamps: NDArray[np.int64] = np.frombuffer(self.stamps, np.int64)
+        self.step = 0
+        """Number of the running step."""
         self.floor = 1
         self.epoch = 0
         self.held: dict[int, int] = {}

@@ -9,6 +9,7 @@ from typing import Literal
 from simpy import Environment
 
 from kvsim.errors import SimulationError
+from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.lane import FifoLane, Hop, Label, Lane
@@ -90,7 +91,7 @@ class _Planner:
             final = position == len(links) - 1
             written = not (final and in_place)
             limits = [tiers[here].read_bandwidth, tiers[there].write_bandwidth if written else None]
-            delay = tiers[source].read_latency if position == 0 else 0
+            delay = tiers[source].read_latency + self._scheme(source).latency if position == 0 else 0
             delay += tiers[target].write_latency if final and written else 0
             direction: Direction = "up" if self.numbers[link.between[1]] == here else "down"
             limit = min((limit for limit in limits if limit is not None), default=None)
@@ -98,7 +99,7 @@ class _Planner:
             here = there
         slowest = min(_rate(link, leg) for link, leg in zip(links, legs, strict=True))
         legs = self._ports(tiers[source], tiers[target], legs, slowest, in_place)
-        legs = self._codec(tiers[source], tiers[target], legs)
+        legs = self._codec(source, target, legs)
         chunks = [link.chunk for link in links]
         whole = any(chunk is None for chunk in chunks)
         return Path(tuple(legs), None if whole else max(chunk for chunk in chunks if chunk is not None))
@@ -112,10 +113,13 @@ class _Planner:
             legs = [*legs, Leg("port", target.name, "down", target.write_bandwidth or slowest, 0)]
         return legs
 
-    def _codec(self, source: TierSpec, target: TierSpec, legs: list[Leg]) -> list[Leg]:
+    def _scheme(self, tier: int) -> SchemeSpec:
+        return self.hierarchy.tiers[tier].scheme or self.scenario.scheme
+
+    def _codec(self, source: int, target: int, legs: list[Leg]) -> list[Leg]:
         """Compress before the links on the way to a narrower scheme, decompress after them."""
-        before = source.scheme or self.scenario.scheme
-        after = target.scheme or self.scenario.scheme
+        before = self._scheme(source)
+        after = self._scheme(target)
         if after.bits < before.bits and after.compress is not None:
             wire = int(after.compress * after.bits / before.bits)
             return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]

@@ -4,7 +4,7 @@ A workload is a class with a `name`, constructed from a frozen scenario; see `kv
 for what it yields. A scenario reaches classes from elsewhere by `kind: custom`.
 """
 
-from kvsim.workloads import dense_decode, mooncake, rag_burst, sparse_decode
+from kvsim.workloads import dense_decode, mooncake, patterns, replay, sparse_decode, zipf
 from kvsim.workloads.base import NO_PAGES, LayerAccess, Pages, Step, Workload
 from kvsim.workloads.check import check_workload
 from kvsim.workloads.registry import make_workload, names, register_workload
@@ -20,7 +20,9 @@ __all__ = [
     "make_workload",
     "mooncake",
     "names",
-    "rag_burst",
+    "patterns",
     "register_workload",
+    "replay",
     "sparse_decode",
+    "zipf",
 ]

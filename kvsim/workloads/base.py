@@ -29,6 +29,8 @@ class LayerAccess:
     later page may be evicted by an earlier one."""
     created: Pages = field(default_factory=lambda: NO_PAGES)
     """Pages that come into being when the layer ends, written in tier 0."""
+    mass: NDArray[np.float64] | None = None
+    """Attention mass each of `pages` receives, where it is known; sums to at most 1."""
     absent_ticks: Callable[[int], int] | None = None
     """For workloads whose absent pages are computed: extra compute time, in picoseconds,
     for the given number of pages found nowhere."""
@@ -44,7 +46,7 @@ class Step:
 
 
 class Workload(Protocol):
-    """A stream of steps over pages numbered from 0; built from its spec, read once."""
+    """A stream of steps over pages numbered from 0; built from its spec."""
 
     name: ClassVar[str]
 
@@ -70,5 +72,9 @@ class Workload(Protocol):
         ...
 
     def steps(self) -> Iterator[Step]:
-        """Yields the steps in order. May raise TraceError while reading a trace."""
+        """Yields the steps in order, from the first one each time it is called.
+
+        It is called once, or twice where a policy must know the future. May raise TraceError
+        while reading a trace.
+        """
         ...

@@ -13,6 +13,21 @@ from kvsim.policies import make_eviction
 PAGE_BYTES = 4096
 
 
+class Guesswork:
+    """A made-up future, for policies that must have one: a page's next read depends on its number alone."""
+
+    never = 10**9
+
+    def __init__(self) -> None:
+        self.reads = 0
+
+    def next_read(self, page: int) -> int:
+        return self.never if page % 11 == 10 else self.reads + 1 + (page * 7 + self.reads) % 31
+
+    def coming(self, count: int) -> Sequence[int]:
+        return [(self.reads + k) * 5 % 24 for k in range(count)]
+
+
 class SmallEngine:
     """Drives one eviction policy and checks each of its answers; it is the policy's view as well."""
 
@@ -23,7 +38,10 @@ class SmallEngine:
         self.tiers: list[set[int]] = [set() for _ in capacities]
         self.pinned: set[int] = set()
         self.victims: list[tuple[int, int]] = []
+        self.step = 0
+        self.future = Guesswork()
         self.policy = make_eviction(name, self, options)
+        self.policy.future = self.future
 
     @property
     def tier_count(self) -> int:
@@ -40,6 +58,7 @@ class SmallEngine:
 
     def read(self, pages: Sequence[int]) -> None:
         """Announce a layer that reads the pages: pin, look up, promote what is not in tier 0."""
+        self.future.reads += len(pages)
         self.pinned.update(pages)
         hits = [page for page in pages if self.tier_of(page) == 0]
         self.policy.accessed(hits, 0)
@@ -56,7 +75,8 @@ class SmallEngine:
                 self._insert(page, 0)
 
     def release(self) -> None:
-        """The layers have computed: nothing is pinned any more."""
+        """The layers have computed: nothing is pinned any more, and the next step begins."""
+        self.step += 1
         self.pinned.clear()
 
     def make_room(self, tier: int) -> bool:
@@ -87,6 +107,7 @@ class SmallEngine:
     def _evict(self, page: int, tier: int) -> None:
         self.victims.append((page, tier))
         self._remove(page, tier)
+        self.policy.evicted(page, tier)
         for below in range(tier + 1, self.tier_count):
             if self.make_room(below):
                 self._insert(page, below)

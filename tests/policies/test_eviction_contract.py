@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policies.small_engine import SmallEngine, bytes_held
 
-from kvsim.policies import names
+from kvsim.policies import make_eviction, names
+from kvsim.registry import BadOption
 
 EVERY_POLICY = pytest.mark.parametrize("name", names()["eviction"])
 READS = st.lists(
@@ -93,3 +94,41 @@ def test_memory_does_not_grow_with_the_length_of_a_run(name: str) -> None:
     short, long = (churn(name, reads, pages=100) for reads in (1_000, 6_000))
     held_short, held_long = (bytes_held(engine.policy, without=(engine,)) for engine in (short, long))
     assert held_long <= 1.25 * held_short
+
+
+@EVERY_POLICY
+def test_memory_of_pages_that_are_gone_is_bounded(name: str) -> None:
+    """Per page number a few numbers may be kept, nothing that grows with the reads of a page."""
+    held = []
+    for rounds in (10, 60):
+        engine = SmallEngine(name, [8, 8])
+        for _ in range(rounds):
+            for page in range(200):
+                engine.read([page])
+                engine.release()
+        engine.check_contents()
+        held.append(bytes_held(engine.policy, without=(engine,)))
+    assert held[1] <= 1.1 * held[0]
+
+
+@EVERY_POLICY
+def test_every_policy_says_what_it_changes_what_it_costs_and_where_it_comes_from(name: str) -> None:
+    text = type(make_eviction(name, SmallEngine("lru", [4]))).__doc__ or ""
+    assert "Cost:" in text
+    assert "Source:" in text
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("lru_k", {"k": 0}),
+        ("s3fifo", {"small": 1.0}),
+        ("windowed_recency", {"window": 0}),
+        ("regret_aware", {"horizon": 0}),
+        ("gdsf", {"cost": "two"}),
+        ("lecar", {"discount": 0.0}),
+    ],
+)
+def test_options_out_of_range_are_refused_by_name(name: str, options: dict[str, object]) -> None:
+    with pytest.raises(BadOption, match=next(iter(options))):
+        make_eviction(name, SmallEngine("lru", [4]), options)

@@ -37,6 +37,7 @@ class LruAgainstNaive(RuleBasedStateMachine):
         self.lru = make_eviction("lru", self)
 
     tier_count = TIERS
+    step = 0
 
     def is_pinned(self, page: int) -> bool:
         return page in self.pinned

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from policies.small_engine import SmallEngine, bytes_held
 
-from kvsim.policies import make_prefetch, names
+from kvsim.policies import PrefetchPolicy, make_prefetch, names
 
 EVERY_POLICY = pytest.mark.parametrize("name", names()["prefetch"])
 LAYERS = 4
@@ -24,8 +25,16 @@ def reads(steps: int, seed: int = 3) -> list[tuple[int, list[int]]]:
     ]
 
 
+def prefetcher(name: str, options: Mapping[str, Any] | None = None) -> PrefetchPolicy:
+    """The policy, before a view where nothing is in any tier and a future that is made up."""
+    view = SmallEngine("lru", [8, 8])
+    policy = make_prefetch(name, view, options)
+    policy.future = view.future
+    return policy
+
+
 def asked(name: str, stream: Sequence[tuple[int, list[int]]]) -> list[list[int]]:
-    policy = make_prefetch(name, SmallEngine("lru", [8, 8]))
+    policy = prefetcher(name)
     return [list(policy.accessed(layer, pages)) for layer, pages in stream]
 
 
@@ -44,7 +53,7 @@ def test_equal_reads_give_equal_guesses(name: str) -> None:
 
 @EVERY_POLICY
 def test_the_list_of_the_engine_is_neither_changed_nor_kept(name: str) -> None:
-    kept, reused = (make_prefetch(name, SmallEngine("lru", [8, 8])) for _ in range(2))
+    kept, reused = prefetcher(name), prefetcher(name)
     buffer: list[int] = []
     for layer, pages in reads(10):
         buffer[:] = pages
@@ -55,12 +64,11 @@ def test_the_list_of_the_engine_is_neither_changed_nor_kept(name: str) -> None:
 @EVERY_POLICY
 def test_memory_does_not_grow_with_the_length_of_a_run(name: str) -> None:
     held = []
-    for steps in (100, 1_000):
-        view = SmallEngine("lru", [8, 8])
-        policy = make_prefetch(name, view)
+    for steps in (1_000, 4_000):  # by the shorter one every pair of pages has been seen
+        policy = prefetcher(name)
         for layer, pages in reads(steps):
             policy.accessed(layer, pages)
-        held.append(bytes_held(policy, without=(view,)))
+        held.append(bytes_held(policy, without=(policy.view,)))
     assert held[1] <= 1.25 * held[0]
 
 
@@ -83,3 +91,91 @@ def test_next_layer_asks_for_nothing_where_there_is_one_layer() -> None:
 
 def test_next_layer_waits_for_a_layer_that_has_not_run() -> None:
     assert asked("next_layer", [(5, [1]), (0, [2]), (5, [3]), (4, [6])]) == [[], [], [2], [3]]
+
+
+def guesses(name: str, stream: Sequence[Sequence[int]], **options: Any) -> list[list[int]]:
+    """What is asked for after each of these reads of one layer."""
+    policy = prefetcher(name, options)
+    return [list(policy.accessed(0, pages)) for pages in stream]
+
+
+def test_next_page_asks_for_what_follows_the_last_page_first_and_not_for_what_was_read() -> None:
+    assert guesses("next_page", [[4], [7, 8, 20]]) == [[5], [21, 9]]
+    assert guesses("next_page", [[4, 6]], degree=2) == [[7, 8, 5]]
+
+
+def test_stride_asks_ahead_once_a_distance_came_twice_in_a_row() -> None:
+    assert guesses("stride", [[10], [13], [16], [19], [20], [21]]) == [
+        [],
+        [],
+        [19, 22],
+        [22, 25],
+        [],
+        [22, 23],
+    ]
+    assert guesses("stride", [[9, 5, 1]], degree=3) == [[]]  # there are no negative pages
+    assert guesses("stride", [[5, 5, 5]]) == [[]]
+
+
+def test_leap_follows_the_majority_and_widens_its_window() -> None:
+    steady = [0, 2, 4, 6, 8, 10]
+    assert guesses("leap", [steady], degree=2) == [[12, 14]]
+    assert guesses("leap", [[*steady, 50, 52, 54]], degree=1) == [[56]]  # 3 of the last 4 are 2, 2, 42, 2
+    strays = [0, 2, 4, 6, 8, 10, 30, 50]  # 2 2 2 2 2 20 20: no majority of 4, and 8 there are not yet
+    assert guesses("leap", [strays]) == [[]]
+    assert guesses("leap", [[100, 102, *(x + 104 for x in strays)]], degree=1, history=8) == [[156]]
+    assert guesses("leap", [[1, 5]]) == [[]]
+
+
+def test_markov_asks_for_likely_successors_only() -> None:
+    stream = [[1, 2, 1, 2, 1, 2, 1, 3, 1]]
+    assert guesses("markov", stream) == [[2, 3]]
+    assert guesses("markov", stream, confidence=0.5) == [[2]]
+    assert guesses("markov", stream, degree=1) == [[2]]
+    assert guesses("markov", [[1, 2, 1, 2, 1, 3, 1, 4, 1]], ways=2) == [[2, 4]]  # 4 takes over from 3
+
+
+def test_predictive_asks_for_the_two_commonest_successors_seen_twice_ties_in_the_order_first_seen() -> None:
+    assert guesses("predictive", [[1], [5], [1]]) == [[], [], []]
+    assert guesses("predictive", [[1, 5, 1, 6, 1, 7, 1, 7, 1, 6, 1, 5, 1]]) == [[5, 6]]
+    assert guesses("predictive", [[1, 5, 1, 6, 1, 6, 1]]) == [[6]]
+
+
+class Known:
+    """Reads 3 4 3 5 6 are next; 4 is in tier 0."""
+
+    never = 99
+    tier_count = 2
+    step = 0
+
+    def next_read(self, page: int) -> int:
+        return 0
+
+    def coming(self, count: int) -> list[int]:
+        return [3, 4, 3, 5, 6][:count]
+
+    def is_pinned(self, page: int) -> bool:
+        return False
+
+    def tier_of(self, page: int) -> int:
+        return 0 if page == 4 else 1
+
+    def bytes_of(self, page: int, tier: int) -> int:
+        return 1
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "expected"),
+    [
+        ("look_ahead", {}, [3, 4, 5, 6]),
+        ("look_ahead", {"reads": 3}, [3, 4]),
+        ("oracle", {}, [3, 5, 6]),
+        ("oracle", {"degree": 2}, [3, 5]),
+        ("oracle", {"reads": 3}, [3]),
+    ],
+)
+def test_who_knows_asks_for_what_comes(name: str, options: dict[str, int], expected: list[int]) -> None:
+    policy = make_prefetch(name, Known(), options)
+    assert policy.needs_future
+    policy.future = Known()
+    assert list(policy.accessed(0, [1])) == expected

@@ -78,3 +78,23 @@ def test_a_page_is_compressed_on_its_way_down() -> None:
     stalls = result.records.stalls
     room = stalls.column("lane")[stalls.column("cause") == Cause.ROOM]
     assert [result.lanes[lane].name for lane in room] == ["link down"]  # where the room was made
+
+
+def test_a_fixed_codec_time_is_paid_by_each_transfer_and_each_read_in_tier_0() -> None:
+    """As kv-hierarchy-lab charges it; the scheme is one for all tiers."""
+    scenario = Scenario.model_validate(
+        {
+            "name": "latency",
+            "scheme": {"name": "slow", "bits": 8.0, "latency": "7 ps"},
+            "hierarchy": {
+                "tiers": [{"name": "hbm", "capacity": "100 B"}, {"name": "dram", "capacity": "1000 B"}],
+                "links": [{"name": "link", "between": ("hbm", "dram"), "bandwidth": "1 TB/s"}],
+            },
+            "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
+            "policy": {"placement": "last"},
+            "execution": {"overlap": "serial", "compute_time": "0 s"},
+        }
+    )
+    steps = [Step([LayerAccess(np.array([0]), 0)]), Step([LayerAccess(np.array([0]), 0)])]
+    result = simulate(scenario, ExplicitWorkload(steps, 1, SCALARS, "appear"))
+    assert result.makespan_ticks == (100 + 7) + 7

@@ -120,7 +120,7 @@ def test_where_json_ends_is_told_by_column(tmp_path: Path) -> None:
     assert (caught.value.problem.line, caught.value.problem.column) == (1, 15)
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n \n", gzip.compress(b"")], ids=["nothing", "blank", "packed"])
 def test_a_trace_without_requests_is_refused(tmp_path: Path, content: bytes) -> None:
     with pytest.raises(TraceError, match="is empty"):
         list(read_mooncake(written(tmp_path, content)))

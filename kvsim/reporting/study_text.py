@@ -1,0 +1,130 @@
+"""How a study's figures, claims and runs are put in words; shared by the table, the page and the report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from kvsim.reporting.text import (
+    NOT_RECORDED,
+    bytes_text,
+    count_text,
+    duration_text,
+    number_text,
+    percent_text,
+    significant,
+)
+from kvsim.study.claims import Case, Row, Verdict
+from kvsim.study.measure import Number
+from kvsim.study.spec import ClaimSpec
+
+__all__ = [
+    "claim_heads",
+    "claim_row",
+    "columns",
+    "figure_text",
+    "kind_of",
+    "result_row",
+    "score_text",
+    "varied",
+]
+
+_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation")
+
+
+def kind_of(metric: str) -> str:
+    """What a figure is: `time`, `bytes`, `share`, `count` or `number`, by its name."""
+    parts = metric.split(".")
+    if any(part.endswith("_per_s") for part in parts):
+        return "number"
+    if any(part.endswith("_s") for part in parts):
+        return "time"
+    if any(part == "bytes" or part.startswith("bytes_by") or part.endswith("_bytes") for part in parts):
+        return "bytes"
+    return "share" if any(part in _SHARES for part in parts) else "number"
+
+
+def figure_text(metric: str, value: Number) -> str:
+    """A figure of a run with its unit."""
+    if value is None:
+        return NOT_RECORDED
+    kind = kind_of(metric)
+    if kind == "time":
+        return duration_text(value)
+    if kind == "bytes":
+        return bytes_text(round(value))
+    if kind == "share":
+        return percent_text(value)
+    return count_text(value) if isinstance(value, int) else number_text(value)
+
+
+def varied(rows: Sequence[Row]) -> list[str]:
+    """The axes of the results."""
+    return list(rows[0].coordinates) if rows else []
+
+
+def columns(rows: Sequence[Row], metrics: Sequence[str]) -> list[str]:
+    """The heads of a table of results; errors have a column where there are any."""
+    return [*varied(rows), *metrics, *(["error"] if any(row.error for row in rows) else [])]
+
+
+def result_row(row: Row, metrics: Sequence[str], errors: bool) -> list[str]:
+    """The cells of one run in a table of results."""
+    cells = [*row.coordinates.values()]
+    cells += ["" if row.error else figure_text(name, row.metrics.get(name)) for name in metrics]
+    return [*cells, row.error or ""] if errors else cells
+
+
+def score_text(verdicts: Sequence[Verdict]) -> str:
+    """`5 of 6 claims hold`, with what is wrong with the others."""
+    if not verdicts:
+        return "no claims"
+    words = [verdict.verdict for verdict in verdicts]
+    text = f"{words.count('holds')} of {len(words)} claims hold"
+    unknown = words.count("cannot be evaluated")
+    return f"{text}, {unknown} cannot be evaluated" if unknown else text
+
+
+claim_heads = ("claim", "verdict", "measured", "claimed", "runs", "source")
+
+
+def claim_row(verdict: Verdict) -> tuple[str, str, str, str, str, str]:
+    """The cells of one claim: name and statement, verdict, numbers, source."""
+    claim, case = verdict.claim, verdict.deciding
+    statement = claim.text or _statement(claim)
+    name = f"{claim.name}: {statement.rstrip('.')}"
+    if len(verdict.cases) > 1:
+        holding = sum(one.verdict == "holds" for one in verdict.cases)
+        name += f" [{holding} of {len(verdict.cases)} cases hold; shown: {case.describe()}]"
+    elif case.describe():
+        name += f" [{case.describe()}]"
+    word = f"{verdict.verdict} ({case.reason})" if case.reason else verdict.verdict
+    return name, word, _claimed(claim, case.measured), _expected(claim, case), str(case.runs), claim.source
+
+
+def _statement(claim: ClaimSpec) -> str:
+    relative = f", {claim.relation} against a baseline," if claim.relative_to else ""
+    return f"{claim.aggregate} {claim.metric}{relative} {claim.operator} " + (
+        f"{claim.value:g}" if claim.value is not None else "that of other runs"
+    )
+
+
+def _expected(claim: ClaimSpec, case: Case) -> str:
+    slack = max(claim.tolerance, claim.relative_tolerance * abs(case.expected or 0.0))
+    within = f" ± {_claimed(claim, slack)}" if slack else ""
+    return f"{claim.operator} {_claimed(claim, case.expected)}{within}"
+
+
+def _claimed(claim: ClaimSpec, value: float | None) -> str:
+    """A number of a claim: a change in percent, a ratio plain, all else in the unit of its metric."""
+    if value is None:
+        return NOT_RECORDED
+    if claim.relative_to is not None and claim.relation == "change":
+        return f"{value * 100:.4g} %"
+    if claim.aggregate == "count" or (claim.relative_to is not None and claim.relation == "ratio"):
+        return f"{value:.4g}"
+    kind = kind_of(claim.metric)
+    if kind == "share":
+        return f"{value:.4g}"
+    if kind == "number":
+        return f"{value:,.0f}" if value == int(value) else significant(value)
+    return figure_text(claim.metric, value)

@@ -1,0 +1,302 @@
+"""From a study file to a checked `Study`, with every problem reported at once, each with its place.
+
+All cells are made and checked before anything runs: a misspelt path is told here, at the line of the axis
+that holds it, not after the first hour. A combination that cannot be simulated is a problem too; `exclude`
+leaves it out.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path as FilePath
+from typing import Any
+
+from pydantic import ValidationError
+
+from kvsim.errors import Problem, ScenarioError, ScenarioWarning, nearest
+from kvsim.policies import check_policies
+from kvsim.scenario import loader as scenario_loader
+from kvsim.scenario.document import read_file
+from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.shipped import available_experiments, available_scenarios, displayed
+from kvsim.scenario.tree import Node, Origin, Path, Problems, label, plain
+from kvsim.scenario.wording import error_path, note_all, place_of
+from kvsim.study.grid import Cell, cells, label_of, labels
+from kvsim.study.measure import metric_problem
+from kvsim.study.spec import EVERY, ClaimSpec, StudySpec, Where
+from kvsim.workloads import check_workload
+
+__all__ = ["Study", "available_experiments", "load"]
+
+Findings = Iterator[tuple[Path, str]]
+_Known = dict[str, tuple[str, ...]] | None
+"""The axes and their labels; None where they are not known, because they are wrong."""
+
+_RESERVED = ("base", "seed", "error")
+_LARGEST = 1_000_000
+
+
+@dataclass(frozen=True)
+class Study:
+    """A study that can be run: what was written, and the scenario of every cell."""
+
+    spec: StudySpec
+    cells: tuple[Cell, ...]
+    scenarios: tuple[Scenario, ...]
+    """One per cell."""
+
+
+def load(source: str | FilePath) -> Study:
+    """The study of a file, or the shipped one of that name. Raises ScenarioError with every problem found."""
+    problems = Problems()
+    path = _find(source, problems)
+    shown = str(source) if path is not None and str(path) == str(source) else displayed(path or FilePath())
+    root = None if path is None else read_file(path, problems, shown)
+    if path is None or root is None or problems.found:
+        raise ScenarioError(_about_studies(problems.ordered()))
+    if root.get("name") is None:
+        root.value["name"] = Node(path.stem, Origin(root.at.file))
+    spec, whole = _validate(root, problems)
+    if spec is not None:
+        for where, message in _check(spec, whole):
+            if not problems.covers(where):
+                problems.add(where, place_of(root, where), message, label(root, where))
+    bases = _bases(root, path.parent, problems)
+    grid: tuple[Cell, ...] = ()
+    scenarios: tuple[Scenario, ...] = ()
+    if spec is not None and whole and not any(problems.touches(part) for part in _OF_CELLS):
+        grid = _cells(spec, root, problems)
+        scenarios = _scenarios(grid, bases, problems, root)
+    if spec is not None:
+        _check_metrics(spec, scenarios, root, problems)
+    if problems.found or spec is None:
+        raise ScenarioError(problems.ordered())
+    return Study(spec, grid, scenarios)
+
+
+_OF_CELLS: tuple[Path, ...] = (("base",), ("bases",), ("set",), ("axes",), ("seeds",), ("exclude",))
+
+
+def _find(source: str | FilePath, problems: Problems) -> FilePath | None:
+    text = str(source)
+    path = FilePath(text).expanduser()
+    looks_like_path = isinstance(source, FilePath) or path.suffix in (".yaml", ".yml") or os.sep in text
+    shipped = available_experiments()
+    if not looks_like_path and text in shipped:
+        return shipped[text]
+    if looks_like_path or path.exists():
+        return path
+    close = nearest(text, shipped)
+    hint = f"; did you mean {close!r}?" if close else ""
+    message = f"is neither a file nor a shipped study{hint} (known: {', '.join(shipped) or 'none'})"
+    problems.add((), Origin(text or "''"), message, "")
+    return None
+
+
+def _about_studies(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:
+    """The words of the reader, which speaks of scenarios."""
+    return tuple(
+        Problem(p.file, p.line, p.column, p.field, p.message.replace("a scenario is", "a study is"))
+        for p in problems
+    )
+
+
+def _validate(root: Node, problems: Problems) -> tuple[StudySpec | None, bool]:
+    """The spec, or one without the parts that are wrong; whether the cells of the study are all there."""
+    data = _plain(root)
+    try:
+        return StudySpec.model_validate(data), True
+    except ValidationError as error:
+        note_all(error, root, data, problems, StudySpec)
+        wrong = {error_path(details)[0] for details in error.errors(include_url=False)}
+    rest = {key: value for key, value in data.items() if key not in wrong}
+    try:
+        return StudySpec.model_validate({"name": "?", **rest}), not wrong & {part[0] for part in _OF_CELLS}
+    except ValidationError:
+        return None, False
+
+
+def _plain(root: Node) -> Any:
+    """The data of a study; in overrides an empty value is a value, which takes the default."""
+    data = plain(root)
+    own = root.get("set")
+    if own is not None and own.is_mapping:
+        data["set"] = plain(own, keep_empty=True)
+    axes = root.get("axes")
+    for number, axis in axes.children() if axes is not None and isinstance(axes.value, list) else ():
+        variants = axis.get("variants")
+        if variants is not None and variants.is_mapping:
+            data["axes"][number]["variants"] = {
+                name: plain(one, keep_empty=True) if one.value is not None else {}
+                for name, one in variants.value.items()
+            }
+    return data
+
+
+def _check(spec: StudySpec, whole: bool) -> Findings:
+    """What no single field shows; with `whole` false, axes may be missing and are not asked for."""
+    if (spec.base is None) == (not spec.bases):
+        yield ("base",), "is required, or else `bases`, and not both"
+    names: list[str] = []
+    for number, axis in enumerate(spec.axes):
+        at: Path = ("axes", number)
+        if axis.name in _RESERVED:
+            yield (*at, "name"), f"{axis.name!r} is a column of the results; choose another name"
+        elif axis.name in names:
+            yield (*at, "name"), f"{axis.name!r} names two axes"
+        names.append(axis.name)
+        if bool(axis.variants) == bool(axis.path or axis.values):
+            yield at, "needs either `path` and `values`, or `variants`"
+        elif axis.path is None and not axis.variants:
+            yield (*at, "path"), "is required with `values`"
+        elif axis.path is not None and not axis.values:
+            yield (*at, "values"), "is required with `path`"
+        said = [label_of(value) for value in axis.values]
+        for place, text in enumerate(said):
+            if text in said[:place]:
+                yield (*at, "values", place), f"{text!r} occurs twice"
+            elif text == EVERY:
+                yield (*at, "values", place), f"{text!r} means every value in a selection; use a variant"
+    for number, seed in enumerate(spec.seeds):
+        if seed in spec.seeds[:number]:
+            yield ("seeds", number), f"{seed} occurs twice"
+    known = labels(spec) if whole else None
+    for number, left_out in enumerate(spec.exclude):
+        yield from _check_where(left_out, ("exclude", number), known)
+    for number, claim in enumerate(spec.claims):
+        at = ("claims", number)
+        if any(claim.name == other.name for other in spec.claims[:number]):
+            yield (*at, "name"), f"{claim.name!r} names two claims"
+        yield from _check_claim(claim, at, known)
+
+
+def _check_claim(claim: ClaimSpec, at: Path, known: _Known) -> Findings:
+    if (claim.value is None) == (claim.than is None):
+        yield at, "needs either `value` or `than`"
+    yield from _check_where(claim.where, (*at, "where"), known)
+    for key in ("relative_to", "than"):
+        part = getattr(claim, key)
+        if part is not None:
+            yield from _check_where(part.where, (*at, key, "where"), known)
+    for number, axis in enumerate(claim.each):
+        if known is not None and axis not in known:
+            yield (*at, "each", number), _no_axis(axis, known)
+
+
+def _check_where(where: Where, at: Path, known: _Known) -> Findings:
+    if known is None:
+        return
+    for axis, values in where.items():
+        if axis not in known:
+            yield (*at, axis), _no_axis(axis, known)
+            continue
+        for value in map(label_of, values):
+            if value not in known[axis] and value != EVERY:
+                close = nearest(value, known[axis])
+                hint = f"; did you mean {close!r}?" if close else ""
+                yield (*at, axis), f"{axis} has no {value!r}{hint} (known: {', '.join(known[axis])})"
+
+
+def _no_axis(name: str, known: dict[str, tuple[str, ...]]) -> str:
+    close = nearest(name, known)
+    hint = f"; did you mean {close!r}?" if close else ""
+    return f"{name!r} is no axis of this study{hint} (known: {', '.join(known) or 'none'})"
+
+
+def _cells(spec: StudySpec, root: Node, problems: Problems) -> tuple[Cell, ...]:
+    count = 1
+    for values in labels(spec).values():
+        count *= len(values)
+    if count > _LARGEST:
+        problems.add(("axes",), place_of(root, ("axes",)), f"make {count:,} runs; too many", "axes")
+        return ()
+    grid = cells(spec)
+    if not grid:
+        problems.add(("exclude",), place_of(root, ("exclude",)), "leaves no run", "exclude")
+    return grid
+
+
+def _scenarios(
+    grid: tuple[Cell, ...], bases: dict[str, FilePath | str], problems: Problems, root: Node
+) -> tuple[Scenario, ...]:
+    """The scenario of every cell; what is wrong with them is noted where the study says it."""
+    found: list[Scenario] = []
+    doubts: dict[str, None] = {}
+    seen: set[Problem] = set()
+    for cell in grid:
+        base = bases.get(cell.base)
+        if base is None:
+            continue
+        try:
+            with warnings.catch_warnings(record=True) as caught:
+                warnings.simplefilter("always", ScenarioWarning)
+                texts = [change.text for change in cell.overrides]
+                found.append(scenario_loader.load(base, texts, checks=(check_policies, check_workload)))
+        except ScenarioError as error:
+            for problem in error.problems:
+                if problem not in seen:
+                    seen.add(problem)
+                    _note(problem, cell, root, problems)
+        else:
+            doubts |= dict.fromkeys(str(one.message) for one in caught)
+    for doubt in doubts:
+        warnings.warn(doubt, ScenarioWarning, stacklevel=3)
+    return tuple(found)
+
+
+def _bases(root: Node, folder: FilePath, problems: Problems) -> dict[str, FilePath | str]:
+    """The bases as the study writes them, and what the scenario loader is to read."""
+    several = root.get("bases")
+    places: list[Path] = [("base",)] if several is None else [("bases", key) for key, _ in several.children()]
+    shipped = available_scenarios()
+    found: dict[str, FilePath | str] = {}
+    for at in places:
+        node = root.get("base") if several is None else several.get(str(at[1]))
+        if node is None or not isinstance(node.value, str) or not node.value:
+            continue  # validation says so
+        text = node.value
+        path = folder / FilePath(text).expanduser()
+        if text in shipped:
+            found[text] = text
+        elif path.is_file():
+            found[text] = path
+        else:
+            close = nearest(text, shipped)
+            hint = f"; did you mean {close!r}?" if close else ""
+            message = f"{text!r} is neither a file nor a shipped scenario{hint} (known: {', '.join(shipped)})"
+            problems.add(at, place_of(root, at), message, label(root, at))
+    return found
+
+
+def _note(problem: Problem, cell: Cell, root: Node, problems: Problems) -> None:
+    """Note a problem of a cell's scenario: at the value of the study that caused it, if one did."""
+    run = ", ".join(f"{axis} {value}" for axis, value in cell.coordinates.items())
+    for change in cell.overrides:
+        if problem.file == f"--set {change.text}":
+            at = place_of(root, change.at)
+            message = problem.message
+            if problem.field and not change.text.startswith(f"{problem.field}="):
+                message = f"{problem.field}: {message}"
+            problems.add(change.at, at, message, label(root, change.at))
+            return
+    message = f"{problem.message} (in the run {run})" if run else problem.message
+    at = Origin(problem.file, problem.line, problem.column)
+    place: Path = ("<scenario>", problem.file, problem.field, message if not problem.field else "")
+    problems.add(place, at, message, problem.field)
+
+
+def _check_metrics(spec: StudySpec, scenarios: tuple[Scenario, ...], root: Node, problems: Problems) -> None:
+    tiers = list(dict.fromkeys(tier.name for one in scenarios for tier in one.hierarchy.tiers))
+    places: list[tuple[Path, str | None]] = [(("metrics", i), name) for i, name in enumerate(spec.metrics)]
+    for number, claim in enumerate(spec.claims):
+        at: Path = ("claims", number)
+        places.append(((*at, "metric"), claim.metric))
+        for key, part in (("relative_to", claim.relative_to), ("than", claim.than)):
+            places.append(((*at, key, "metric"), part.metric if part else None))
+    for where, name in places:
+        message = None if name is None else metric_problem(name, tiers)
+        if message is not None:
+            problems.add(where, place_of(root, where), message, label(root, where))

@@ -1,0 +1,116 @@
+"""One cell: run its scenario and keep the wanted figures. This is what the workers execute."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from time import perf_counter
+from typing import Any
+
+from kvsim.analysis.frames import CAUSE_NAMES
+from kvsim.analysis.metrics import Summary, summarise
+from kvsim.errors import nearest
+from kvsim.scenario.scenario import Scenario
+from kvsim.sim.engine import simulate
+from kvsim.sim.result import PrefetchInfo, RunResult
+
+__all__ = ["Measured", "Number", "Task", "flatten", "measure", "metric_problem"]
+
+Number = int | float | None
+"""A figure of a run; None where the run does not have it."""
+
+_EXTRA = ("hits", "misses")
+_PARTS: dict[str, tuple[str, ...]] = {
+    "exposed_s": (*CAUSE_NAMES, "total"),
+    "step_latency_s": ("mean", "p50", "p95", "p99", "max"),
+    "step_response_s": ("mean", "p50", "p95", "p99", "max"),
+    "prefetch": tuple(field.name for field in fields(PrefetchInfo)),
+}
+_BY_TIER = ("tier_hit_rate", "evictions_by_tier", "peak_bytes", "capacity_bytes")
+_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links")
+_NO_NUMBERS = ("scenario", "records")
+
+
+@dataclass(frozen=True, slots=True)
+class Task:
+    """A run to be done: under which key its outcome is kept, and what of it."""
+
+    key: str
+    scenario: Scenario
+    metrics: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """What came of a run: its figures, or why it failed."""
+
+    key: str
+    metrics: Mapping[str, Number]
+    error: str | None
+    time_s: float
+    """Time the run took here; for sizing batches, never a result."""
+
+
+def measure(tasks: Sequence[Task]) -> list[Measured]:
+    """Run a batch, one scenario after another; a run that fails does not stop the rest."""
+    return [_measure_one(task) for task in tasks]
+
+
+def _measure_one(task: Task) -> Measured:
+    begin = perf_counter()
+    try:
+        result = simulate(task.scenario)
+        flat = flatten(result, summarise(result))
+    except Exception as error:  # noqa: BLE001 - whatever a policy or workload raises becomes this run's row
+        return Measured(task.key, {}, _reason(error), perf_counter() - begin)
+    kept = {name: flat.get(name) for name in task.metrics}
+    return Measured(task.key, kept, None, perf_counter() - begin)
+
+
+def _reason(error: Exception) -> str:
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return f"{type(error).__name__}: {'; '.join(lines)}" if lines else type(error).__name__
+
+
+def flatten(result: RunResult, summary: Summary) -> dict[str, Number]:
+    """Every figure of a run under its dotted path, and the counts `hits` and `misses` of tier 0."""
+    hits = result.tiers[0].found
+    flat: dict[str, Number] = dict(_flat("", summary.to_dict()))
+    return {**flat, "hits": hits, "misses": result.accesses - hits}
+
+
+def _flat(path: str, value: Any) -> Iterator[tuple[str, Number]]:
+    if isinstance(value, Mapping):
+        for key, inner in value.items():
+            yield from _flat(f"{path}.{key}" if path else str(key), inner)
+    elif isinstance(value, float):
+        yield path, float(value)
+    elif isinstance(value, int):
+        yield path, int(value)
+    elif value is None:
+        yield path, None
+
+
+def metric_problem(name: str, tiers: Sequence[str]) -> str | None:
+    """Why a run cannot have that figure, as far as can be said before running; None if it may.
+
+    `tiers` are the names of the tiers there are, empty if that is not known.
+    """
+    first, dot, rest = name.partition(".")
+    known = [*(each.name for each in fields(Summary) if each.name not in _NO_NUMBERS), *_EXTRA]
+    if first not in known:
+        return f"{name!r} is no figure of a run{_hint(first, known)} (known: {', '.join(known)})"
+    parts = tuple(tiers) if first in _BY_TIER else _PARTS.get(first)
+    if parts is None and first not in _BY_OTHERS:
+        return f"{first!r} is a single number, it has no {rest!r}" if dot else None
+    if not dot:
+        listing = f" ({', '.join(parts)})" if parts else ""
+        return f"{first!r} has several figures{listing}; name one, such as {first}.{(parts or ('total',))[0]}"
+    if parts and rest not in parts:
+        return f"{first!r} has no {rest!r}{_hint(rest, parts)} (known: {', '.join(parts)})"
+    return None
+
+
+def _hint(name: str, known: Sequence[str]) -> str:
+    close = nearest(name, known)
+    return f"; did you mean {close!r}?" if close else ""

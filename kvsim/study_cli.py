@@ -1,0 +1,95 @@
+"""The command `kvsim experiment`: thin, like the rest of the command line."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from kvsim import __version__
+from kvsim.errors import KvsimError
+
+if TYPE_CHECKING:
+    from kvsim.study.runner import Progress
+
+__all__ = ["experiment_command"]
+
+
+def experiment_command(
+    source: Annotated[
+        str, typer.Argument(metavar="STUDY", help="Path of a study file, or the name of a shipped one.")
+    ],
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", help="Runs at the same time; -1: one per CPU.")
+    ] = 1,
+    backend: Annotated[
+        str,
+        typer.Option(
+            metavar="loky|dask|ray",
+            help="Where they run: processes on this machine (loky), or a cluster (dask, ray).",
+        ),
+    ] = "loky",
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write results, claims and reports into DIR. Without it no file is written."
+        ),
+    ] = None,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Go on where an earlier call with the same DIR was stopped.")
+    ] = False,
+) -> None:
+    """Run a study: every combination of its axes, then check its claims."""
+    from rich.console import Console
+
+    from kvsim.reporting import study_output, study_tables
+    from kvsim.study import loader, runner
+    from kvsim.study.backends import BACKENDS
+    from kvsim.study.claims import check_claims
+    from kvsim.study.grid import labels
+
+    chosen = next((name for name in BACKENDS if name == backend), None)
+    if chosen is None:
+        raise KvsimError(f"unknown backend {backend!r} (known: {', '.join(BACKENDS)})")
+    if jobs == 0 or jobs < -1:
+        raise KvsimError(f"--jobs must be 1 or more, or -1 for one per CPU, not {jobs}")
+    if resume and out is None:
+        raise KvsimError("--resume needs --out DIR, where the earlier call kept its runs")
+    study = loader.load(source)
+    if out is not None:
+        study_output.prepare(out, resume=resume)
+    with _bar() as progress:
+        rows = runner.run_study(
+            study,
+            __version__,
+            directory=out,
+            resume=resume,
+            jobs=jobs,
+            backend=chosen,
+            progress=progress,
+        )
+    verdicts = check_claims(study.spec, labels(study.spec), rows)
+    if out is not None:
+        study_output.write_study(study.spec, rows, verdicts, out)
+    study_tables.print_study(Console(highlight=False), study.spec, rows, verdicts)
+    if out is not None:
+        typer.echo(f"wrote {out}", err=True)
+
+
+@contextmanager
+def _bar() -> Iterator[Progress | None]:
+    """A progress bar over the runs, on a terminal only."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+        runs = bar.add_task("runs", total=None)
+        yield lambda finished, total: bar.update(runs, completed=finished, total=total)

@@ -1,0 +1,238 @@
+"""`kvsim trace`: look at page traces, convert them, make them, and ask what a cache would make of them.
+
+Results go to standard output, the rest to standard error; exit code 2 means that something is wrong with
+the input or cannot be written.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from kvsim.errors import KvsimError, ScenarioError, TraceError
+
+if TYPE_CHECKING:
+    from kvsim.scenario.scenario import Scenario
+    from kvsim.workloads.page_trace import Format, PageRow
+
+__all__ = ["app"]
+
+BAD_INPUT = 2
+CURVE_POINTS = 1000
+
+app = typer.Typer(
+    name="trace",
+    help="Inspect, convert and generate page traces; miss ratio against capacity.",
+    no_args_is_help=True,
+)
+
+
+class TraceFormat(StrEnum):
+    """How a trace file is written."""
+
+    auto = "auto"
+    csv = "csv"
+    jsonl = "jsonl"
+    oracle_general = "oracle_general"
+    mooncake = "mooncake"
+
+
+_Trace = Annotated[
+    Path,
+    typer.Argument(metavar="TRACE", help="Page trace: csv, jsonl, oracleGeneral, or Mooncake's requests."),
+]
+_FormatOption = Annotated[
+    TraceFormat, typer.Option("--format", help="How the trace is written; auto: as its name says.")
+]
+_OutFile = Annotated[
+    Path, typer.Argument(metavar="OUT", help="File to write, such as x.csv, x.jsonl.gz, x.oracleGeneral.")
+]
+_ToOption = Annotated[TraceFormat, typer.Option("--to", help="How to write it; auto: as its name says.")]
+
+
+@app.command("info")
+def info_command(trace: _Trace, format: _FormatOption = TraceFormat.auto) -> None:
+    """Say what is in a trace: reads, pages, sizes, how often and how soon pages come again."""
+    with _reported():
+        from rich.console import Console
+        from rich.table import Table
+
+        from kvsim.analysis.trace_info import trace_info
+
+        table = Table(str(trace), "", box=None, pad_edge=False)
+        for name, value in trace_info(_read(trace, format)).items():
+            table.add_row(name, value)
+        Console(highlight=False).print(table)
+
+
+@app.command("convert")
+def convert_command(
+    trace: _Trace,
+    out: _OutFile,
+    format: Annotated[
+        TraceFormat, typer.Option("--from", help="How the trace is written; auto: as its name says.")
+    ] = TraceFormat.auto,
+    to: _ToOption = TraceFormat.auto,
+) -> None:
+    """Write a trace in another format."""
+    with _reported():
+        _write(out, _read(trace, format), to)
+
+
+@app.command("generate")
+def generate_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="WORKLOAD",
+            help="Kind of a workload (`kvsim list`), or a scenario, whose workload is taken.",
+        ),
+    ],
+    out: _OutFile,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="Change one value, such as 'workload.length=10000'."),
+    ] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Take the first steps only.")] = None,
+    to: _ToOption = TraceFormat.auto,
+) -> None:
+    """Write the page reads of a workload as a trace."""
+    with _reported():
+        changes = [*(overrides or ()), *(() if seed is None else (f"seed={seed}",))]
+        scenario = _scenario_of(source, changes)
+        _write(out, _first_steps(_rows_of(scenario), steps), to)
+
+
+@app.command("mrc")
+def mrc_command(
+    trace: _Trace,
+    format: _FormatOption = TraceFormat.auto,
+    policies: Annotated[
+        list[str] | None,
+        typer.Option("--policy", help="Eviction policy, or `all`. Repeatable. Default: lru."),
+    ] = None,
+    sizes: Annotated[
+        list[int] | None,
+        typer.Option("--size", min=1, help="Capacity in pages. Repeatable. Default: --points."),
+    ] = None,
+    points: Annotated[
+        int, typer.Option(min=2, max=CURVE_POINTS, help="Capacities from one page to all, on a log scale.")
+    ] = 16,
+    html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also plot the curves into FILE.")] = None,
+) -> None:
+    """Print the miss ratio of a cache of equal pages at several capacities.
+
+    LRU is exact at every capacity in one pass; other policies are run at each.
+    """
+    with _reported():
+        from kvsim.analysis import mrc
+        from kvsim.policies.registry import EVICTION
+
+        wanted = list(dict.fromkeys(policies or ["lru"]))
+        names = list(EVICTION.names()) if "all" in wanted else wanted
+        for name in names:
+            EVICTION.get(name)  # an unknown name is told before the trace is read
+        pages = mrc.dense(row.page for row in _read(trace, format))
+        distinct = int(pages.max()) + 1
+        shown = sorted(set(sizes or ())) or mrc.sizes_to_show(distinct, points)
+        ratios = {name: mrc.miss_ratios(name, pages, shown) for name in names}
+        _print_ratios(shown, ratios)
+        if html is not None:
+            from kvsim.reporting.mrc import mrc_html
+
+            curves: dict[str, Any] = {name: (shown, values) for name, values in ratios.items()}
+            if "lru" in curves:  # it costs no more to draw it everywhere
+                dense_sizes = mrc.sizes_to_show(max(distinct, shown[-1]), CURVE_POINTS)
+                curves["lru"] = (dense_sizes, mrc.miss_ratios("lru", pages, dense_sizes))
+            html.write_text(
+                mrc_html(curves, f"{trace.name}: {len(pages):,} reads of {distinct:,} pages"), "utf-8"
+            )
+            typer.echo(f"wrote {html}", err=True)
+
+
+def _rows_of(scenario: Scenario) -> Iterator[PageRow]:
+    """The page reads of a scenario's workload."""
+    from kvsim.workloads import make_workload
+    from kvsim.workloads.page_trace import PageRow
+
+    workload = make_workload(scenario)
+    scalars, size = workload.page_scalars, scenario.scheme.bytes
+    line = 0
+    for number, step in enumerate(workload.steps()):
+        for access in step.layers:
+            masses = [None] * len(access.pages) if access.mass is None else access.mass.tolist()
+            for page, mass in zip(access.pages.tolist(), masses, strict=True):
+                line += 1
+                held = size(scalars if isinstance(scalars, int) else int(scalars[page]))
+                yield PageRow(line, number, page, access.layer, bytes=held, mass=mass)
+
+
+def _first_steps(rows: Iterator[PageRow], steps: int | None) -> Iterator[PageRow]:
+    """The rows of the first steps, numbered from 0; all if None."""
+    for row in rows:
+        if steps is not None and row.step >= steps:
+            return
+        yield row
+
+
+def _scenario_of(source: str, changes: list[str]) -> Scenario:
+    from kvsim import api
+    from kvsim.policies import check_policies
+    from kvsim.scenario.loader import loads
+    from kvsim.workloads import check_workload
+    from kvsim.workloads.registry import WORKLOADS
+
+    if source not in WORKLOADS.names():
+        return api.load(source, changes)
+    text = (
+        "name: generate\nexecution: {compute_time: 1 us}\n"
+        f"hierarchy: {{tiers: [{{name: memory, capacity: 1 PB}}]}}\nworkload: {{kind: {source}}}\n"
+    )
+    return loads(text, changes, checks=(check_policies, check_workload))
+
+
+def _read(trace: Path, format: TraceFormat) -> Iterator[PageRow]:
+    from kvsim.workloads.page_trace import read_pages
+
+    return read_pages(trace, cast("Format", format.value))
+
+
+def _write(out: Path, rows: Iterator[PageRow], format: TraceFormat) -> None:
+    from kvsim.workloads.page_trace import write_pages
+
+    count = write_pages(out, rows, cast("Format", format.value))
+    typer.echo(f"wrote {out}: {count} rows", err=True)
+
+
+def _print_ratios(sizes: list[int], ratios: dict[str, list[float]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("capacity", *ratios, box=None, pad_edge=False)
+    for column in table.columns:
+        column.justify, column.no_wrap = "right", True
+    for index, size in enumerate(sizes):
+        table.add_row(f"{size:,}", *(f"{values[index]:.4f}" for values in ratios.values()))
+    needed = 16 + sum(max(len(name), 6) + 2 for name in ratios)  # rather too wide for a screen than cut
+    Console(highlight=False, width=max(Console().width, needed)).print(table)
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Turn errors into lines on standard error and exit code 2."""
+    try:
+        yield
+    except (ScenarioError, TraceError) as error:
+        typer.echo(str(error), err=True)  # each line begins with its file, as compilers do it
+        raise typer.Exit(BAD_INPUT) from None
+    except BrokenPipeError:
+        raise
+    except (KvsimError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(BAD_INPUT) from None

@@ -1,0 +1,106 @@
+"""`kvsim trace`: what goes where, exit codes, and that the commands agree with one another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+Invoke = Callable[..., Any]
+
+
+@pytest.fixture
+def trace(invoke: Invoke, tmp_path: Path) -> Path:
+    """2,000 reads under a power law."""
+    path = tmp_path / "z.csv"
+    outcome = invoke("trace", "generate", "zipf", path, "--set", "workload.length=2000", "--seed", "3")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", f"wrote {path}: 2000 rows\n")
+    return path
+
+
+def test_info_counts(invoke: Invoke, trace: Path) -> None:
+    outcome = invoke("trace", "info", trace)
+    assert outcome.code == 0
+    assert "2,000" in next(line for line in outcome.out.splitlines() if line.startswith("reads  "))
+    assert "distinct pages" in outcome.out
+    assert "reuse distance p50" in outcome.out
+
+
+def test_conversions_lose_nothing_that_counts(invoke: Invoke, trace: Path, tmp_path: Path) -> None:
+    chain = [trace, tmp_path / "z.oracleGeneral", tmp_path / "z.jsonl.gz", tmp_path / "again.txt"]
+    for source, target in pairwise(chain):
+        extra = ("--to", "csv") if target.suffix == ".txt" else ()
+        assert invoke("trace", "convert", source, target, *extra).code == 0
+    header, *rows = trace.read_text().splitlines()
+    assert chain[-1].read_text().splitlines() == [header, *rows]
+    curves = [invoke("trace", "mrc", path).out for path in chain[:-1]]
+    assert curves == curves[:1] * 3
+    assert invoke("trace", "mrc", chain[-1], "--format", "csv").out == curves[0]
+
+
+def test_generate_takes_the_workload_of_a_scenario(invoke: Invoke, tiny: Path, tmp_path: Path) -> None:
+    path = tmp_path / "t.jsonl"
+    assert invoke("trace", "generate", tiny, path, "--steps", "2").code == 0
+    lines = path.read_text().splitlines()
+    assert len(lines) == 2
+    assert lines[0].startswith('{"step":0,"page":')
+    assert '"bytes":' in lines[0]
+
+
+def test_equal_seeds_write_equal_files(invoke: Invoke, trace: Path, tmp_path: Path) -> None:
+    for seed, same in (("3", True), ("4", False)):
+        path = tmp_path / f"{seed}.csv"
+        invoke("trace", "generate", "zipf", path, "--set", "workload.length=2000", "--seed", seed)
+        assert (path.read_bytes() == trace.read_bytes()) == same
+
+
+def test_mrc_prints_a_row_a_size_and_a_column_a_policy(invoke: Invoke, trace: Path, tmp_path: Path) -> None:
+    html = tmp_path / "mrc.html"
+    sizes = ("--size", "100", "--size", "1", "--size", "5000")
+    outcome = invoke("trace", "mrc", trace, "--policy", "lru", "--policy", "all", *sizes, "--html", html)
+    assert outcome.code == 0
+    head, *rows = (line.split() for line in outcome.out.splitlines())
+    assert head[:1] == ["capacity"]
+    assert "lru" in head
+    assert [row[0] for row in rows] == ["1", "100", "5,000"]
+    assert all(len(row) == len(head) for row in rows)
+    assert outcome.err == f"wrote {html}\n"
+    text = html.read_text(encoding="utf-8")
+    assert "2,000 reads of" in text
+    assert '<script src="http' not in text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("info", "gone.csv"), "gone.csv: cannot be read: No such file"),
+        (("mrc", "gone.csv", "--policy", "lur"), "did you mean 'lru'?"),
+        (("convert", "gone.csv", "out.jsonl"), "gone.csv: cannot be read"),
+        (("generate", "zipff", "out.csv"), "zipff"),
+        (("generate", "dense_decode", "out.csv"), "workload.steps: is required"),
+        (("generate", "zipf", "out.csv", "--set", "workload.pages=0"), "must be 1 or more"),
+        (("generate", "zipf", "out.txt"), "does not tell the format"),
+        (("generate", "zipf", "nowhere/out.csv"), "No such file or directory"),
+    ],
+)
+def test_bad_input_is_told_with_exit_code_2_and_leaves_nothing(
+    invoke: Invoke, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: tuple[str, ...], reason: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    outcome = invoke("trace", *arguments)
+    assert outcome.code == 2
+    assert outcome.out == ""
+    assert reason in outcome.err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_bad_row_leaves_no_half_written_file(invoke: Invoke, tmp_path: Path) -> None:
+    source = tmp_path / "s.csv"
+    source.write_text("step,page\n0,1\nx,2\n")
+    outcome = invoke("trace", "convert", source, tmp_path / "out.jsonl")
+    assert outcome.code == 2
+    assert f"{source}:3: step: must be a whole number" in outcome.err
+    assert list(tmp_path.iterdir()) == [source]

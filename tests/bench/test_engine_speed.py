@@ -29,7 +29,7 @@ COMPUTE = 200_000_000
 """Ticks of compute a step: long enough for its misses to arrive."""
 
 
-def machine(pages: int = PAGES, inclusive: bool = True) -> Scenario:
+def machine(pages: int = PAGES, inclusive: bool = True, eviction: str = "lru") -> Scenario:
     """Half the pages fit tier 0; all of them, and copies, fit below it."""
     return Scenario.model_validate(
         {
@@ -44,6 +44,7 @@ def machine(pages: int = PAGES, inclusive: bool = True) -> Scenario:
                 ],
             },
             "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
+            "policy": {"eviction": eviction},
             "execution": {"overlap": "demand", "compute_time": "200 us"},
         }
     )

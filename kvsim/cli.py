@@ -11,18 +11,18 @@ import json
 import os
 import sys
 import tempfile
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from io import TextIOWrapper
 from pathlib import Path
 from time import monotonic
-from typing import TYPE_CHECKING, Annotated, TextIO
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from kvsim import __version__
-from kvsim.errors import KvsimError, ScenarioError, ScenarioWarning, TraceError
+from kvsim.errors import ScenarioError
+from kvsim.reported import reported
 from kvsim.study_cli import experiment_command
 from kvsim.trace_cli import app as trace_app
 
@@ -32,7 +32,6 @@ if TYPE_CHECKING:
 __all__ = ["app", "main"]
 
 OUTPUT_GONE = 1
-BAD_INPUT = 2
 INTERRUPTED = 130
 BAR_AFTER_S = 1.0
 BAR_EVERY_S = 0.1
@@ -110,7 +109,7 @@ def _kvsim(
 @app.command("run")
 def run_command(source: _Source, overrides: _Overrides = None, out: _Out = None) -> None:
     """Simulate one scenario and print where its time went."""
-    with _reported():
+    with reported():
         from kvsim import api
         from kvsim.sim.engine import simulate
         from kvsim.workloads import make_workload
@@ -130,7 +129,7 @@ def run_command(source: _Source, overrides: _Overrides = None, out: _Out = None)
 @app.command("list")
 def list_command() -> None:
     """List the shipped scenarios and studies, the policies and the workloads."""
-    with _reported():
+    with reported():
         from rich.console import Console
         from rich.table import Table
 
@@ -153,7 +152,7 @@ def list_command() -> None:
 @app.command("check")
 def check_command(source: _Source, overrides: _Overrides = None) -> None:
     """Check a scenario without running it: one line if it is fine, else every problem found."""
-    with _reported():
+    with reported():
         from kvsim import api
 
         scenario = api.load(source, overrides or ())
@@ -164,46 +163,13 @@ def check_command(source: _Source, overrides: _Overrides = None) -> None:
 @app.command("schema")
 def schema_command() -> None:
     """Print the JSON Schema of scenario files, for editors."""
-    with _reported():
+    with reported():
         from kvsim.scenario import loader
 
         typer.echo(json.dumps(loader.schema(), indent=2, ensure_ascii=False))
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turn errors into lines on standard error and exit code 2, scenario warnings into one line each."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", ScenarioWarning)
-        show = warnings.showwarning
-
-        def show_short(
-            message: Warning | str,
-            category: type[Warning],
-            filename: str,
-            lineno: int,
-            file: TextIO | None = None,
-            line: str | None = None,
-        ) -> None:
-            if issubclass(category, ScenarioWarning):
-                typer.echo(f"warning: {message}", err=True)
-            else:
-                show(message, category, filename, lineno, file, line)
-
-        warnings.showwarning = show_short
-        try:
-            yield
-        except (ScenarioError, TraceError) as error:
-            typer.echo(str(error), err=True)  # each line begins with its file, as compilers do it
-            raise typer.Exit(BAD_INPUT) from None
-        except BrokenPipeError:
-            raise
-        except (KvsimError, OSError) as error:
-            typer.echo(f"error: {error}", err=True)
-            raise typer.Exit(BAD_INPUT) from None
-
-
-app.command("experiment")(_reported()(experiment_command))
+app.command("experiment")(reported()(experiment_command))
 
 
 @contextmanager

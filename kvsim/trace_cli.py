@@ -7,14 +7,13 @@ the input or cannot be written.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
-from kvsim.errors import KvsimError, ScenarioError, TraceError
+from kvsim.reported import reported
 
 if TYPE_CHECKING:
     from kvsim.scenario.scenario import Scenario
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
 
 __all__ = ["app"]
 
-BAD_INPUT = 2
 CURVE_POINTS = 1000
 
 app = typer.Typer(
@@ -58,7 +56,7 @@ _ToOption = Annotated[TraceFormat, typer.Option("--to", help="How to write it; a
 @app.command("info")
 def info_command(trace: _Trace, format: _FormatOption = TraceFormat.auto) -> None:
     """Say what is in a trace: reads, pages, sizes, how often and how soon pages come again."""
-    with _reported():
+    with reported():
         from rich.console import Console
         from rich.table import Table
 
@@ -80,7 +78,7 @@ def convert_command(
     to: _ToOption = TraceFormat.auto,
 ) -> None:
     """Write a trace in another format."""
-    with _reported():
+    with reported():
         _write(out, _read(trace, format), to)
 
 
@@ -103,7 +101,7 @@ def generate_command(
     to: _ToOption = TraceFormat.auto,
 ) -> None:
     """Write the page reads of a workload as a trace."""
-    with _reported():
+    with reported():
         changes = [*(overrides or ()), *(() if seed is None else (f"seed={seed}",))]
         scenario = _scenario_of(source, changes)
         _write(out, _first_steps(_rows_of(scenario), steps), to)
@@ -130,7 +128,7 @@ def mrc_command(
 
     LRU is exact at every capacity in one pass; other policies are run at each.
     """
-    with _reported():
+    with reported():
         from kvsim.analysis import mrc
         from kvsim.policies.registry import EVICTION
 
@@ -221,18 +219,3 @@ def _print_ratios(sizes: list[int], ratios: dict[str, list[float]]) -> None:
         table.add_row(f"{size:,}", *(f"{values[index]:.4f}" for values in ratios.values()))
     needed = 16 + sum(max(len(name), 6) + 2 for name in ratios)  # rather too wide for a screen than cut
     Console(highlight=False, width=max(Console().width, needed)).print(table)
-
-
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Turn errors into lines on standard error and exit code 2."""
-    try:
-        yield
-    except (ScenarioError, TraceError) as error:
-        typer.echo(str(error), err=True)  # each line begins with its file, as compilers do it
-        raise typer.Exit(BAD_INPUT) from None
-    except BrokenPipeError:
-        raise
-    except (KvsimError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(BAD_INPUT) from None

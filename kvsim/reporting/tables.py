@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
@@ -46,24 +46,6 @@ def print_summary(console: Console, summary: Summary, scenario: Scenario) -> Non
     console.print()
     for line in _closing(summary):
         console.print(Text(line, style="dim"), width=width)
-
-
-def print_scenarios(console: Console, scenarios: Iterable[Scenario]) -> None:
-    """Print a list of scenarios: what each is, in a line."""
-    table = _table("scenarios", "name", "workload", "overlap", "eviction", "tiers", "what it shows", left=6)
-    table.columns[5].no_wrap = False
-    table.columns[5].ratio = 1
-    table.expand = True
-    for scenario in scenarios:
-        table.add_row(
-            Text(scenario.name, style="bold"),
-            scenario.workload.kind,
-            scenario.execution.overlap,
-            scenario.policy.eviction.name,
-            str(len(scenario.hierarchy.tiers)),
-            Text(scenario.description),
-        )
-    console.print(table, width=min(console.width, _WIDTH))
 
 
 def _table(title: str, *heads: str, left: int = 1) -> Table:

@@ -39,7 +39,7 @@ def load(source: str | FilePath, overrides: Sequence[str] = (), checks: Sequence
     ScenarioWarning of settings that no hardware has.
     """
     problems = Problems()
-    path = _find(source, problems)
+    path = find(source, available_scenarios(), "scenario", problems)
     if path is None:
         raise ScenarioError(problems.ordered())
     root = _read_extended(path, problems, (), _shown(source, path))
@@ -81,19 +81,24 @@ def _node(data: Any, origin: Origin) -> Node:
     return Node(data, origin)
 
 
-def _find(source: str | FilePath, problems: Problems, folder: FilePath | None = None) -> FilePath | None:
-    """The file that a path or the name of a shipped scenario means; None, with the reason noted."""
+def find(
+    source: str | FilePath,
+    shipped: Mapping[str, FilePath],
+    kind: str,
+    problems: Problems,
+    folder: FilePath | None = None,
+) -> FilePath | None:
+    """The file that a path or the name of something shipped means; None, with the reason noted."""
     text = str(source)
     path = (folder or FilePath()) / FilePath(text).expanduser()
     looks_like_path = isinstance(source, FilePath) or path.suffix in (".yaml", ".yml") or os.sep in text
-    shipped = available_scenarios()
     if not looks_like_path and text in shipped:
         return shipped[text]
     if looks_like_path or path.exists():
         return path
     close = nearest(text, shipped)
     hint = f"; did you mean {close!r}?" if close else ""
-    message = f"is neither a file nor a shipped scenario{hint} (known: {', '.join(shipped) or 'none'})"
+    message = f"is neither a file nor a shipped {kind}{hint} (known: {', '.join(shipped) or 'none'})"
     problems.add((), Origin(text or "''"), message, "")
     return None
 
@@ -126,7 +131,7 @@ def _extended(root: Node, problems: Problems, extending: tuple[FilePath, ...]) -
         )
         return root
     found = Problems()
-    path = _find(reference.value, found, at.folder)
+    path = find(reference.value, available_scenarios(), "scenario", found, at.folder)
     if path is None or not path.is_file():
         reason = found.found[0][1].message if path is None else "is not a file"
         problems.add(("extends",), at, f"{reference.value!r} {reason}", "extends")

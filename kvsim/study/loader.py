@@ -7,7 +7,6 @@ leaves it out.
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -52,7 +51,7 @@ class Study:
 def load(source: str | FilePath) -> Study:
     """The study of a file, or the shipped one of that name. Raises ScenarioError with every problem found."""
     problems = Problems()
-    path = _find(source, problems)
+    path = scenario_loader.find(source, available_experiments(), "study", problems)
     shown = str(source) if path is not None and str(path) == str(source) else displayed(path or FilePath())
     root = None if path is None else read_file(path, problems, shown)
     if path is None or root is None or problems.found:
@@ -78,22 +77,6 @@ def load(source: str | FilePath) -> Study:
 
 
 _OF_CELLS: tuple[Path, ...] = (("base",), ("bases",), ("set",), ("axes",), ("seeds",), ("exclude",))
-
-
-def _find(source: str | FilePath, problems: Problems) -> FilePath | None:
-    text = str(source)
-    path = FilePath(text).expanduser()
-    looks_like_path = isinstance(source, FilePath) or path.suffix in (".yaml", ".yml") or os.sep in text
-    shipped = available_experiments()
-    if not looks_like_path and text in shipped:
-        return shipped[text]
-    if looks_like_path or path.exists():
-        return path
-    close = nearest(text, shipped)
-    hint = f"; did you mean {close!r}?" if close else ""
-    message = f"is neither a file nor a shipped study{hint} (known: {', '.join(shipped) or 'none'})"
-    problems.add((), Origin(text or "''"), message, "")
-    return None
 
 
 def _about_studies(problems: tuple[Problem, ...]) -> tuple[Problem, ...]:

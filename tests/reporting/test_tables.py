@@ -7,7 +7,7 @@ from analysis.synthetic import busy_run, make_run, make_scenario, step_row
 from rich.console import Console
 
 from kvsim.analysis.metrics import summarise
-from kvsim.reporting.tables import print_scenarios, print_summary
+from kvsim.reporting.tables import print_summary
 from kvsim.reporting.verdict import verdict
 from kvsim.sim.result import RunResult
 
@@ -56,16 +56,6 @@ def test_a_run_without_steps_prints() -> None:
 def test_brackets_in_a_name_are_not_markup() -> None:
     run = make_run(scenario=make_scenario("mine-[bold]-x"))
     assert "mine-[bold]-x" in printed(run, 80)
-
-
-def test_scenarios_are_listed_with_what_they_show() -> None:
-    console = Console(width=80, file=io.StringIO(), color_system=None)
-    print_scenarios(console, [make_scenario("one", "Shows the [first] thing."), make_scenario("two")])
-    assert isinstance(console.file, io.StringIO)
-    text = console.file.getvalue()
-    assert "one" in text
-    assert "[first]" in text
-    assert max(map(len, text.splitlines())) <= 80
 
 
 def test_the_verdict_names_the_worst_cause() -> None:

@@ -33,7 +33,7 @@ class Fifo(EvictionPolicy):
         pass
 
     def inserted(self, page: int, tier: int) -> None:
-        self._orders[tier][page] = None
+        self._orders[tier][page] = None  # a new key goes to the young end
 
     def removed(self, page: int, tier: int) -> None:
         del self._orders[tier][page]

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-from kvsim.policies.base import EvictionPolicy, ResidencyView
+from kvsim.policies.eviction.fifo import Fifo
 from kvsim.policies.registry import register_eviction
 
 __all__ = ["Lru"]
 
 
 @register_eviction
-class Lru(EvictionPolicy):
+class Lru(Fifo):
     """Removes the page whose last read, or arrival in the tier, lies longest ago.
 
-    The yardstick of the others: it looks at recency alone, so one scan longer than the tier empties it.
+    fifo, but a read sends its page to the young end. The yardstick of the others: it looks at recency
+    alone, so one scan longer than the tier empties it.
 
     Cost: a read, an arrival and a removal O(1). A victim is the first unpinned page from the old end:
     O(1) in practice, because pinned pages have just been read and sit at the young end; O(pages of the
@@ -28,10 +28,6 @@ class Lru(EvictionPolicy):
 
     name = "lru"
 
-    def __init__(self, view: ResidencyView) -> None:
-        super().__init__(view)
-        self._orders: list[OrderedDict[int, None]] = [OrderedDict() for _ in range(view.tier_count)]
-
     def accessed(self, pages: Sequence[int], tier: int) -> None:
         if tier < 0:
             return
@@ -40,19 +36,3 @@ class Lru(EvictionPolicy):
         to_young_end = self._orders[tier].move_to_end
         for page in pages:
             to_young_end(page)
-
-    def inserted(self, page: int, tier: int) -> None:
-        self._orders[tier][page] = None  # a new key goes to the young end
-
-    def removed(self, page: int, tier: int) -> None:
-        del self._orders[tier][page]
-
-    def victim(self, tier: int) -> int | None:
-        pinned = self.view.is_pinned
-        for page in self._orders[tier]:
-            if not pinned(page):
-                return page
-        return None
-
-    def contents(self, tier: int) -> Iterable[int]:
-        return self._orders[tier].keys()

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from functools import lru_cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Generic, TypeVar, cast, get_type_hints
@@ -163,10 +164,7 @@ def _reason(error: Exception) -> str:
 
 def _fit_options(cls: type[Any], options: Mapping[str, Any]) -> tuple[dict[str, Any], list[OptionProblem]]:
     """The options as `__init__` wants them, and the problems found on the way."""
-    parameters = list(inspect.signature(cls).parameters.values())[1:]  # the first is the view or the scenario
-    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
-    takes_any = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    hints = _hints(cls)
+    named, takes_any, hints = _signature(cast(Hashable, cls))
     values: dict[str, Any] = {}
     problems: list[OptionProblem] = []
     for key, value in options.items():
@@ -182,6 +180,14 @@ def _fit_options(cls: type[Any], options: Mapping[str, Any]) -> tuple[dict[str, 
     missing = (p.name for p in named.values() if p.default is p.empty and p.name not in options)
     problems.extend(((), f"option {name!r} is required") for name in missing)
     return values, problems
+
+
+@lru_cache(maxsize=256)
+def _signature(cls: Any) -> tuple[dict[str, inspect.Parameter], bool, dict[str, Any]]:
+    """The options of a class by name, whether it takes any others, and their annotations."""
+    parameters = list(inspect.signature(cls).parameters.values())[1:]  # the first is the view or the scenario
+    named = {p.name: p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)}
+    return named, any(p.kind is p.VAR_KEYWORD for p in parameters), _hints(cls)
 
 
 def _hints(cls: type[Any]) -> dict[str, Any]:

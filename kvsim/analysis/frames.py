@@ -13,11 +13,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from kvsim.sim.records import Cause, Table, TransferClass
+from kvsim.sim.records import CAUSE_COLUMNS, Table, TransferClass
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
 
-CAUSE_NAMES = tuple(cause.name.lower() for cause in Cause)
+CAUSE_NAMES = CAUSE_COLUMNS
 """Names of the exposed causes, indexed by `Cause`."""
 CLASS_NAMES = tuple(cls.name.lower() for cls in TransferClass)
 """Names of the transfer classes, indexed by `TransferClass`."""

@@ -163,12 +163,12 @@ def _hidden_ticks(result: RunResult) -> list[int]:
 
 
 def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary]:
-    waits = _exposed_by_lane(result)
-    law = littles_law(result)
+    known = hidden is not None
+    waits = _exposed_by_lane(result) if known else []
+    law = littles_law(result) if known else {}
     lanes = {}
     for index, info in enumerate(result.lanes):
-        known = hidden is not None
-        queue = law[info.name]
+        queue = law.get(info.name)
         lanes[info.name] = LaneSummary(
             link=info.link,
             direction=info.direction,
@@ -179,9 +179,9 @@ def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary
             busy_s=_seconds(info.busy_ticks),
             utilisation=min(1.0, _ratio(info.busy_ticks, result.makespan_ticks * info.channels)),
             mean_queue_s=_ratio(info.queue_ticks, info.transfers * TICKS_PER_SECOND),
-            mean_sojourn_s=queue.mean_sojourn_s if known else None,
-            mean_in_system=queue.mean_in_system if known else None,
-            arrival_rate_per_s=queue.arrival_rate_per_s if known else None,
+            mean_sojourn_s=queue.mean_sojourn_s if queue else None,
+            mean_in_system=queue.mean_in_system if queue else None,
+            arrival_rate_per_s=queue.arrival_rate_per_s if queue else None,
             hidden_s=None if hidden is None else _seconds(hidden[index]),
             exposed_s=_seconds(sum(waits[index])) if known else None,
             exposed_by_cause_s=_by_cause(waits[index]) if known else None,
@@ -214,14 +214,16 @@ def _bytes_by_class(lanes: list[LaneInfo]) -> dict[str, int]:
     return sums | {"total": sum(sums.values())}
 
 
+_RANKS = {"p50": 50, "p95": 95, "p99": 99, "max": 100}
+
+
 def _distribution(ticks: Ticks) -> dict[str, float]:
     if not ticks.size:
         return dict.fromkeys(("mean", "p50", "p95", "p99", "max"), 0.0)
-    ranks = np.quantile(ticks, [0.5, 0.95, 0.99, 1.0], method="inverted_cdf").tolist()
+    ordered = np.sort(ticks)
     mean = float(Fraction(exact_sum(ticks), ticks.size * TICKS_PER_SECOND))
-    return {"mean": mean} | {
-        name: _seconds(int(value)) for name, value in zip(("p50", "p95", "p99", "max"), ranks, strict=True)
-    }
+    nearest = {name: int(ordered[-(-percent * ticks.size // 100) - 1]) for name, percent in _RANKS.items()}
+    return {"mean": mean} | {name: _seconds(value) for name, value in nearest.items()}
 
 
 def _by_cause(ticks: tuple[int, ...] | list[int]) -> dict[str, float]:

@@ -4,6 +4,7 @@ The entries themselves are YAML, in `models/`; links and hierarchy presets there
 `kvsim.scenario.hierarchy`.
 """
 
+from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
 
@@ -97,8 +98,13 @@ class SchemeSpec(Spec):
 
     def bytes(self, scalars: int) -> int:
         """Bytes of a page of that many scalars: rounded down, but never 0."""
+        return self.bytes_of_each((scalars,))[0]
+
+    def bytes_of_each(self, scalars: Iterable[int]) -> list[int]:
+        """Bytes of each of several pages."""
         exact = _exact(self.bits)
-        return max(1, scalars * exact.numerator // (8 * exact.denominator))
+        numerator, denominator = exact.numerator, 8 * exact.denominator
+        return [number * numerator // denominator or 1 for number in scalars]
 
     def exact_bytes(self, scalars: int) -> Fraction:
         """The same without rounding, for rates and sums."""

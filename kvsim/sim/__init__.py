@@ -36,8 +36,9 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     announced in order, each if its bytes fit tier 0 beside those already announced and the pages any of
     these creates. In `async` the prefetch policy is then asked, and its guesses are fetched if there is a
     slot and room.
-11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time; `ideal`
-    ones take no time.
+11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
+    takes the way from where its page was found, even if making room for it has pushed the page further
+    down: synchronous simulators fix the source first. `ideal` moves take no time.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

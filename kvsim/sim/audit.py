@@ -11,12 +11,12 @@ import numpy as np
 from kvsim.errors import AuditError
 from kvsim.sim.decode import Decoder
 from kvsim.sim.hierarchy import Hierarchy
-from kvsim.sim.records import STEP_COLUMNS, Records
+from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
 from kvsim.sim.residency import MOVING
 from kvsim.sim.topology import Topology
 
-_FIRST_CAUSE = STEP_COLUMNS.index("demand_queueing")
-_LAST_CAUSE = STEP_COLUMNS.index("late_prefetch")
+_FIRST_CAUSE = STEP_COLUMNS.index(CAUSE_COLUMNS[0])
+_LAST_CAUSE = STEP_COLUMNS.index(CAUSE_COLUMNS[-1])
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,8 +111,8 @@ def _pages(books: Books) -> Iterator[str]:
     moving = np.flatnonzero(residency.codes & MOVING)
     if len(moving):
         yield f"pages: {len(moving)} pages are still in flight, the first is page {moving[0]}"
-    if books.decoder.open_plans or residency.floor <= residency.epoch:
-        yield f"pages: {books.decoder.open_plans} layers still pin their pages"
+    if hierarchy.open_plans or residency.floor <= residency.epoch:
+        yield f"pages: {hierarchy.open_plans} layers still pin their pages"
     tiers = residency.snapshot()
     for tier in range(residency.tier_count):
         believed = np.sort(np.fromiter(hierarchy.policy.contents(tier), np.int64))

@@ -17,10 +17,11 @@ from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.plan import Plan
-from kvsim.sim.records import Cause, Records, TransferClass
+from kvsim.sim.records import DEMAND, PREFETCH, Cause, Records
 from kvsim.workloads.base import LayerAccess, Step
 
 Process = Generator[Any, Any, None]
+CAUSES = len(Cause)
 STEPS_A_PACK = 64
 """Steps between two looks at how much the records have grown."""
 
@@ -28,18 +29,18 @@ STEPS_A_PACK = 64
 class Tally:
     """What one step has spent and found so far."""
 
-    __slots__ = ("absent", "accesses", "arrival", "compute", "exposed", "hits", "late", "number", "start")
+    compute = 0
+    accesses = 0
+    hits = 0
+    late = 0
+    absent = 0
 
     def __init__(self, number: int, arrival: int, start: int) -> None:
         self.number = number
         self.arrival = arrival
         self.start = start
-        self.compute = 0
-        self.exposed = [0] * len(Cause)
-        self.accesses = 0
-        self.hits = 0
-        self.late = 0
-        self.absent = 0
+        self.exposed = [0] * CAUSES
+        """By cause."""
 
     def row(self, end: int) -> tuple[int, ...]:
         """The row of the `steps` table."""
@@ -85,8 +86,6 @@ class Decoder(ABC, Generic[M]):
         self.steps = 0
         self.idle = 0
         self.end = 0
-        self.open_plans = 0
-        """Announced layers not released yet."""
 
     @property
     def now(self) -> int:
@@ -97,34 +96,37 @@ class Decoder(ABC, Generic[M]):
     def run(self, steps: Iterator[Step], progress: Callable[[int], None] | None) -> Process:
         """The process: one step after another until the workload ends."""
         for step in steps:
-            start = self.now
+            start = self.end
             arrival = start if step.arrival_ticks is None else step.arrival_ticks
             if arrival > start:
                 self.idle += arrival - start
-                yield self.env.timeout(arrival - start)
+                yield self.env.timeout(arrival - self.now)
                 start = arrival
             tally = Tally(self.steps, arrival, start)
             self.mover.step = self.hierarchy.residency.step = self.steps
-            yield from self.step(step, tally)
+            process = self.step(step, tally)
+            if process is not None:
+                yield from process
+                self.end = self.now
             self._close(tally)
             if progress is not None:
                 progress(self.steps)
+        if self.end > self.now:
+            yield self.env.timeout(self.end - self.now)
 
     @abstractmethod
-    def step(self, step: Step, tally: Tally) -> Process:
-        """Announce, wait, compute, release: layer after layer."""
+    def step(self, step: Step, tally: Tally) -> Process | None:
+        """Announce, wait, compute, release: layer after layer.
 
-    def _open(self, access: LayerAccess, cls: TransferClass, tally: Tally) -> Plan:
+        None: it is done, and the mover's clock has gone on by what it took.
+        """
+
+    def _open(self, access: LayerAccess, cls: int, tally: Tally) -> Plan:
         plan = self.hierarchy.announce(access, cls)
-        self.open_plans += 1
         tally.accesses += len(access.pages)
         tally.hits += plan.hits
         tally.absent += plan.absent
         return plan
-
-    def _release(self, plan: Plan) -> None:
-        self.hierarchy.release(plan)
-        self.open_plans -= 1
 
     def _guess(self, access: LayerAccess) -> None:
         if self.guess is not None:
@@ -133,10 +135,9 @@ class Decoder(ABC, Generic[M]):
     def compute_ticks(self, plan: Plan) -> int:
         """Compute time of the layer, absent pages included."""
         access = plan.access
-        ticks = access.compute_ticks
-        if access.absent_ticks is not None:
-            ticks += access.absent_ticks(plan.absent)
-        return ticks
+        if access.absent_ticks is None:
+            return access.compute_ticks
+        return access.compute_ticks + access.absent_ticks(plan.absent)
 
     def computed(self, plan: Plan, tally: Tally, start: int) -> None:
         """Book a compute interval that ends now."""
@@ -145,7 +146,6 @@ class Decoder(ABC, Generic[M]):
         self.records.layers.add((tally.number, plan.access.layer, start, now))
 
     def _close(self, tally: Tally) -> None:
-        self.end = self.now
         self.steps += 1
         self.records.steps.add(tally.row(self.end))
         if not self.steps % STEPS_A_PACK:
@@ -184,16 +184,16 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
                 plan = ahead.popleft()
             else:
                 assert waiting is not None
-                plan = self._open_window(waiting, TransferClass.DEMAND, tally)
+                plan = self._open_window(waiting, DEMAND, tally)
                 waiting = next(upcoming, None)
             yield from self._gather(plan, tally)
             while waiting is not None and len(ahead) < self.depth and self._fits(waiting, [plan, *ahead]):
-                ahead.append(self._open_window(waiting, TransferClass.PREFETCH, tally))
+                ahead.append(self._open_window(waiting, PREFETCH, tally))
                 waiting = next(upcoming, None)
             self._guess(plan.access)
             yield from self._compute(plan, tally)
 
-    def _open_window(self, access: LayerAccess, cls: TransferClass, tally: Tally) -> Plan:
+    def _open_window(self, access: LayerAccess, cls: int, tally: Tally) -> Plan:
         plan = self._open(access, cls, tally)
         if self.depth:
             plan.bytes = self.hierarchy.residency.bytes_in_first_tier(access.pages)
@@ -222,7 +222,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         self.hierarchy.speculation.judged(arrived, len(late))
         tally.late += len(late)
         for move in late:
-            self.mover.dma.raise_class(move, TransferClass.DEMAND)
+            self.mover.dma.raise_class(move, DEMAND)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now
@@ -242,7 +242,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         if ticks:
             yield self.env.timeout(ticks)
         self.computed(plan, tally, start)
-        self._release(plan)
+        self.hierarchy.release(plan)
         births = self.hierarchy.create(plan)
         if births is not None:
             yield from self._wait(births, tally)
@@ -251,26 +251,27 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 class SequentialDecoder(Decoder[SequentialMover]):
     """Everything happens one after another on the step's own time."""
 
-    def step(self, step: Step, tally: Tally) -> Process:
+    def step(self, step: Step, tally: Tally) -> None:
         mover = self.mover
+        hierarchy = self.hierarchy
         mover.exposed = tally.exposed
-        mover.clock = begin = self.now
+        mover.now = tally.start
         for access in step.layers:
             mover.layer = access.layer
-            plan = self._open(access, TransferClass.DEMAND, tally)
+            plan = self._open(access, DEMAND, tally)
             if plan.direct:
-                self.hierarchy.read_in_place(plan)
+                hierarchy.read_in_place(plan)
             if plan.prefetched:
-                self.hierarchy.speculation.judged(plan.prefetched, 0)
-            start = mover.clock
-            mover.clock += self.compute_ticks(plan) + plan.hits * self.read_latency
-            tally.compute += mover.clock - start
-            self.records.layers.add((tally.number, access.layer, start, mover.clock))
-            self._release(plan)
-            self.hierarchy.create(plan)
-            self._guess(access)
-        if mover.clock > begin:
-            yield self.env.timeout(mover.clock - begin)
+                hierarchy.speculation.judged(plan.prefetched, 0)
+            start = mover.now
+            mover.now = end = start + self.compute_ticks(plan) + plan.hits * self.read_latency
+            tally.compute += end - start
+            self.records.layers.add((tally.number, access.layer, start, end))
+            hierarchy.release(plan)
+            hierarchy.create(plan)
+            if self.guess is not None:
+                self._guess(access)
+        self.end = mover.now
 
 
 class IdealDecoder(Decoder[FreeMover]):
@@ -278,11 +279,11 @@ class IdealDecoder(Decoder[FreeMover]):
 
     def step(self, step: Step, tally: Tally) -> Process:
         for access in step.layers:
-            plan = self._open(access, TransferClass.DEMAND, tally)
+            plan = self._open(access, DEMAND, tally)
             start = self.now
             yield self.env.timeout(self.compute_ticks(plan))
             self.computed(plan, tally, start)
-            self._release(plan)
+            self.hierarchy.release(plan)
             self.hierarchy.create(plan)
 
 

@@ -22,7 +22,7 @@ from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
-from kvsim.sim.records import Cause, Records
+from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import LaneInfo, RunResult, TierInfo
 from kvsim.sim.topology import UNBOUNDED, Topology
@@ -90,6 +90,8 @@ class Simulation:
         return self._result()
 
     def _connect_records(self) -> None:
+        if not self.records.keep_events:
+            return
         for lane in self.topology.lanes:
             lane.log = self.records.hops.add
         for tier in self.topology.tiers:
@@ -100,10 +102,7 @@ class Simulation:
         if overlap == "ideal":
             return FreeMover(self.topology.tiers)
         if overlap == "serial":
-            mover = SequentialMover(self.topology, self.records)
-            for tier in self.topology.tiers:
-                tier.log = mover.log_space
-            return mover
+            return SequentialMover(self.topology, self.records)
         dma = self.scenario.execution.dma
         scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
         return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
@@ -147,24 +146,20 @@ class Simulation:
 
     def _result(self) -> RunResult:
         decoder, hierarchy = self.decoder, self.hierarchy
-        steps = self.records.steps
-
-        def total(column: str) -> int:
-            return int(steps.column(column).sum())
-
+        total = dict(zip(STEP_COLUMNS, self.records.steps.array().sum(axis=0).tolist(), strict=True))
         return RunResult(
             scenario=self.scenario,
             records=self.records,
             lanes=tuple(_lane_info(lane) for lane in self.topology.lanes),
             tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
             prefetch=hierarchy.speculation.info(),
-            accesses=total("accesses"),
+            accesses=total["accesses"],
             absent=hierarchy.absent,
             steps=decoder.steps,
             makespan_ticks=decoder.end,
-            compute_ticks=total("compute"),
+            compute_ticks=total["compute"],
             idle_ticks=decoder.idle,
-            exposed_ticks=tuple(total(cause.name.lower()) for cause in Cause),
+            exposed_ticks=tuple(total[name] for name in CAUSE_COLUMNS),
             events=next(self.env._eid),
             residency=self.residency.snapshot(),
         )
@@ -222,7 +217,7 @@ def _page_sizes(scenario: Scenario, workload: Workload) -> list[int] | list[list
     if isinstance(scalars, int):
         return [scheme.bytes(scalars) for scheme in schemes]
     numbers = scalars.tolist()
-    tables = {scheme: [scheme.bytes(number) for number in numbers] for scheme in set(schemes)}
+    tables = {scheme: scheme.bytes_of_each(numbers) for scheme in set(schemes)}
     return [tables[scheme] for scheme in schemes]
 
 

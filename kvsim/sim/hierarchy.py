@@ -16,7 +16,7 @@ from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
 from kvsim.sim.plan import Plan
 from kvsim.sim.prefetcher import Speculation
-from kvsim.sim.records import TransferClass
+from kvsim.sim.records import BACKGROUND, PREFETCH, WRITE_BACK
 from kvsim.sim.residency import MOVING, NOWHERE, TIER, Residency
 from kvsim.workloads.base import LayerAccess
 
@@ -48,10 +48,13 @@ class Hierarchy:
         self.discards = [0] * len(specs)
         self.absent = 0
         self.pinned_bytes = 0
+        self.open_plans = 0
+        """Announced layers not released yet."""
         self._names = [spec.name for spec in specs]
         self._direct = [spec.access == "direct" for spec in specs]
         self._inclusive = [spec.inclusive for spec in specs]
         self._last = len(specs) - 1
+        self._below = [range(tier + 1, len(specs)) for tier in range(len(specs))]
         self._appears = absent == "appear"
         self._watermarks = [
             (k, int(spec.high_watermark * capacities[k]), int(spec.low_watermark * capacities[k]))
@@ -61,11 +64,12 @@ class Hierarchy:
 
     # -- a layer's pages -------------------------------------------------------------
 
-    def announce(self, access: LayerAccess, cls: TransferClass) -> Plan:
+    def announce(self, access: LayerAccess, cls: int) -> Plan:
         """Pin a layer's pages, look them up, and start bringing what is not in tier 0."""
         residency = self.residency
         pages = access.pages
         residency.epoch += 1
+        self.open_plans += 1
         plan = Plan(access, residency.epoch)
         if self.foresight is not None:
             self.foresight.passed(access)
@@ -83,13 +87,15 @@ class Hierarchy:
             self.policy.attended(pages.tolist(), access.mass.tolist())
         if self._watermarks:
             self.balance()
-        self.mover.flush()
+        if self._watermarks or plan.hits < len(pages):
+            self.mover.flush()
         return plan
 
     def release(self, plan: Plan) -> None:
         """The layer has been computed: its pages may leave. Plans end in order."""
         self.residency.floor = plan.epoch + 1
         self.pinned_bytes -= plan.bytes
+        self.open_plans -= 1
 
     def create(self, plan: Plan) -> Plan | None:
         """What a layer leaves behind, once released: new pages, and tiers to be balanced.
@@ -122,7 +128,7 @@ class Hierarchy:
         if self.speculation.pending:
             plan.prefetched += self.speculation.used(pages, self.residency.where)
 
-    def _look_up_set(self, plan: Plan, elsewhere: list[int], codes: list[int], cls: TransferClass) -> None:
+    def _look_up_set(self, plan: Plan, elsewhere: list[int], codes: list[int], cls: int) -> None:
         """A set of pages, of which those at the positions `elsewhere` have not settled in tier 0."""
         hits = plan.access.pages.tolist()
         moving: list[int] = []
@@ -147,9 +153,10 @@ class Hierarchy:
                 others if len(kinds) == 1 else [p for p, t in zip(others, tiers, strict=True) if t == tier]
             )
             self._misses(tier, alike)
-        self._fetch(plan, others, tiers, cls)
+        for page, tier in zip(others, tiers, strict=True):
+            self._fetch(plan, page, tier, cls)
 
-    def _look_up_in_order(self, plan: Plan, cls: TransferClass) -> None:
+    def _look_up_in_order(self, plan: Plan, cls: int) -> None:
         residency = self.residency
         for page in plan.access.pages.tolist():
             if page >= len(residency.where):
@@ -163,7 +170,7 @@ class Hierarchy:
                     plan.wait_for(self.mover.under_way(page))
             else:
                 self._misses(tier, [page])
-                self._fetch(plan, [page], [tier], cls)
+                self._fetch(plan, page, tier, cls)
 
     def _misses(self, tier: int, pages: list[int]) -> None:
         if tier == NOWHERE:
@@ -173,33 +180,32 @@ class Hierarchy:
             self.policy.accessed(pages, tier)
             self.found[tier] += len(pages)
 
-    def _fetch(self, plan: Plan, pages: list[int], tiers: list[int], cls: TransferClass) -> None:
-        """Bring pages that are not in tier 0; `tiers` says where each is."""
-        used = self.used
-        capacity = self.capacities[0]
-        bytes_of = self.residency.bytes_of
-        ahead = cls == TransferClass.PREFETCH
-        for page, tier in zip(pages, tiers, strict=True):
-            if tier == NOWHERE:
-                tier = self._bring_into_being(plan, page)
-                if tier == 0:
-                    continue
-            if self._direct[tier]:
-                plan.direct.append((page, tier))
-                continue
-            size = bytes_of(page, 0)
-            if used[0] + size > capacity and not self._shrink(0, capacity - size, TransferClass.WRITE_BACK):
-                name = self._names[0]
-                raise SimulationError(f"page {page} is read, but all of tier {name} is pinned: no room")
-            if ahead:
-                self.speculation.issued += 1
-            plan.wait_for(self._promote(page, tier, cls))
+    def _fetch(self, plan: Plan, page: int, tier: int, cls: int) -> None:
+        """Bring a page that is not in tier 0 but in `tier`."""
+        if tier == NOWHERE:
+            tier = self._bring_into_being(plan, page)
+            if tier == 0:
+                return
+        if self._direct[tier]:
+            plan.direct.append((page, tier))
+            return
+        limit = self.capacities[0] - self.residency.bytes_of(page, 0)
+        if self.used[0] > limit and not self._shrink(0, limit, WRITE_BACK):
+            name = self._names[0]
+            raise SimulationError(f"page {page} is read, but all of tier {name} is pinned: no room")
+        if cls == PREFETCH:
+            self.speculation.issued += 1
+        move = self._promote(page, tier, cls)
+        if move is not None:
+            plan.wait_for(move)
 
     def _bring_into_being(self, plan: Plan, page: int) -> int:
         """A page that no tier holds: computed in tier 0, or it always was in the last one."""
         plan.absent += 1
         tier = self._last if self._appears else 0
-        plan.wait_for(self._bear(page, tier))
+        move = self._bear(page, tier)
+        if move is not None:
+            plan.wait_for(move)
         return tier
 
     # -- one page --------------------------------------------------------------------
@@ -215,9 +221,10 @@ class Hierarchy:
             if not self._may_guess(page, absent):
                 self.speculation.dropped += 1
                 continue
+            found = self._last if absent else code
             tier = residency.where[page] & TIER  # making room may have moved it
             if 0 < tier < NOWHERE and not self._direct[tier]:
-                self.speculation.issued_for(page, self._promote(page, tier, TransferClass.PREFETCH))
+                self.speculation.issued_for(page, self._promote(page, tier, PREFETCH, found))
         self.mover.flush()
 
     def _may_guess(self, page: int, absent: bool) -> bool:
@@ -251,8 +258,8 @@ class Hierarchy:
         self.policy.inserted(page, tier)
         return self.mover.birth(page, tier, size)
 
-    def _promote(self, page: int, tier: int, cls: TransferClass) -> Move | None:
-        """To tier 0, where room has been made."""
+    def _promote(self, page: int, tier: int, cls: int, found: int | None = None) -> Move | None:
+        """To tier 0, where room has been made; `found`: where the page was before that."""
         residency = self.residency
         policy = self.policy
         room = residency.bytes_of(page, 0)
@@ -267,11 +274,11 @@ class Hierarchy:
         self.used[0] += room
         residency.where[page] = 0
         policy.inserted(page, 0)
-        return self.mover.move(page, tier, 0, cls, room, held, size)
+        return self.mover.move(page, tier, 0, cls, room, held, size, found)
 
     # -- room ------------------------------------------------------------------------
 
-    def make_room(self, tier: int, size: int, cls: TransferClass = TransferClass.WRITE_BACK) -> bool:
+    def make_room(self, tier: int, size: int, cls: int = WRITE_BACK) -> bool:
         """Evict until `size` bytes of the tier are free; False if pinned pages are in the way."""
         limit = self.capacities[tier] - size
         return limit >= 0 and (self.used[tier] <= limit or self._shrink(tier, limit, cls))
@@ -280,9 +287,9 @@ class Hierarchy:
         """Evict in the background from every tier above its high watermark, down to its low one."""
         for tier, high, low in self._watermarks:
             if self.used[tier] > high:
-                self._shrink(tier, low, TransferClass.BACKGROUND)
+                self._shrink(tier, low, BACKGROUND)
 
-    def _shrink(self, tier: int, limit: int, cls: TransferClass) -> bool:
+    def _shrink(self, tier: int, limit: int, cls: int) -> bool:
         used = self.used
         policy = self.policy
         while used[tier] > limit:
@@ -292,32 +299,34 @@ class Hierarchy:
             policy.removed(page, tier)
             policy.evicted(page, tier)
             self.evictions[tier] += 1
-            if tier == 0 and self.speculation.pending:
+            if not tier and self.speculation.pending:
                 self.speculation.evicted(page)
             self._send_down(page, tier, cls)
         return True
 
-    def _send_down(self, page: int, tier: int, cls: TransferClass) -> None:
+    def _send_down(self, page: int, tier: int, cls: int) -> None:
         """Out of the tier: to the copy below, to the next tier that can take it, or to nowhere."""
         residency = self.residency
+        used = self.used
         freed = residency.bytes_of(page, tier)
         if page in residency.held:
             below = residency.held.pop(page)
-            self.used[tier] -= freed
+            used[tier] -= freed
             residency.where[page] = below
             self.policy.inserted(page, below)
             self.mover.drop(page, tier, freed)
             return
-        for target in range(tier + 1, self._last + 1):
+        for target in self._below[tier]:
             room = residency.bytes_of(page, target)
-            if self.make_room(target, room, cls):
-                self.used[tier] -= freed
-                self.used[target] += room
+            limit = self.capacities[target] - room
+            if used[target] <= limit or (limit >= 0 and self._shrink(target, limit, cls)):
+                used[tier] -= freed
+                used[target] += room
                 residency.where[page] = target
                 self.policy.inserted(page, target)
-                self.mover.move(page, tier, target, cls, room, freed, min(room, freed))
+                self.mover.move(page, tier, target, cls, room, freed, room if room < freed else freed)
                 return
         self.discards[tier] += 1
-        self.used[tier] -= freed
+        used[tier] -= freed
         residency.where[page] = NOWHERE
         self.mover.drop(page, tier, freed)

@@ -30,7 +30,7 @@ MOST_KNOWN = 4096
 """Service times a hop remembers at most."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Hop:
     """One lane on a route, with what this route makes of it."""
 
@@ -137,7 +137,8 @@ class Lane:
         """Bytes per second, all channels together."""
         self.number = 0
         """Index in the run's lane list; set when the topology is built."""
-        self.log: Callable[[HopRow], None] = _forget
+        self.log: Callable[[HopRow], None] | None = None
+        """Takes the rows of the `hops` table."""
         self.transfers = 0
         self.bytes_by_class = [0] * len(TransferClass)
         self.bytes_out = 0
@@ -162,7 +163,8 @@ class Lane:
         self.busy += served
         self.queueing += row[3] - row[2]
         transfer.trail += (row,)
-        self.log(row)
+        if self.log is not None:
+            self.log(row)
 
 
 class FifoLane(Lane):
@@ -200,7 +202,8 @@ class FifoLane(Lane):
         self.transfers += 1
         self.busy += end - start
         row = (transfer.number, self.number, now, start, end, size, nominal)
-        self.log(row)
+        if self.log is not None:
+            self.log(row)
         if index == route.last:
             transfer.trail = (*transfer.trail, row) if index else (row,)
             transfer._value = None
@@ -228,7 +231,3 @@ def schedule(env: Environment, delay: int, callback: Callable[[Event], None]) ->
     event.callbacks = [callback]
     env.schedule(event, NORMAL, delay)
     return event
-
-
-def _forget(_row: HopRow) -> None:
-    """Log of a lane outside a recorded run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from itertools import count
 
 from simpy import Environment, Event
@@ -40,7 +41,6 @@ class Link:
             self.up = self._lane("up", spec.bandwidth, pool)
             self.down = self._lane("down", self.bandwidth("down"), pool)
         self._numbers = count()
-        self._routes = {d: Route((self.hop(d),), spec.chunk) for d in ("up", "down")}
 
     def bandwidth(self, direction: str) -> int:
         """Bytes per second in that direction."""
@@ -62,6 +62,10 @@ class Link:
             chunk=spec.chunk,
             pool=pool,
         )
+
+    @cached_property
+    def _routes(self) -> dict[str, Route]:
+        return {d: Route((self.hop(d),), self.spec.chunk) for d in ("up", "down")}
 
     def lane(self, direction: str) -> Lane:
         """The lane that serves that direction."""

@@ -78,9 +78,21 @@ class Mover(Protocol):
     """Number of the running step, for the records."""
 
     def move(
-        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+        self,
+        page: int,
+        source: int,
+        target: int,
+        cls: int,
+        room: int,
+        freed: int,
+        size: int,
+        found: int | None = None,
     ) -> Move | None:
-        """The page changes tier: `room` bytes there, `freed` bytes here, `size` on the way."""
+        """The page changes tier: `room` bytes there, `freed` bytes here, `size` on the way.
+
+        `found` is the tier of a page when it was asked for, if that may not be its source any more; it is
+        a matter for movers that fix the way of a transfer then.
+        """
         ...
 
     def birth(self, page: int, tier: int, room: int) -> Move | None:

@@ -8,9 +8,8 @@ from typing import cast
 from simpy import Environment, Event
 
 from kvsim.sim.dma import DmaScheduler
-from kvsim.sim.lane import HopRow
 from kvsim.sim.move import NO_TIER, Move
-from kvsim.sim.records import Cause, Records, TransferClass
+from kvsim.sim.records import DEMAND, Cause, Records
 from kvsim.sim.residency import MOVING, TIER, Residency
 from kvsim.sim.route import NO_ROUTE, Route
 from kvsim.sim.tier import Tier
@@ -46,7 +45,15 @@ class ConcurrentMover:
             tier.granted = self._grant  # type: ignore[assignment]  # tenants are moves
 
     def move(
-        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+        self,
+        page: int,
+        source: int,
+        target: int,
+        cls: int,
+        room: int,
+        freed: int,
+        size: int,
+        found: int | None = None,
     ) -> Move | None:
         route = self._routes[source][target]
         self._number = number = self._number + 1
@@ -89,7 +96,7 @@ class ConcurrentMover:
         self, size: int, route: Route, page: int, source: int, target: int, room: int, freed: int
     ) -> Move:
         self._number += 1
-        cls = TransferClass.DEMAND
+        cls = DEMAND
         return Move(self.env, self._number, size, cls, route, page, source, target, room, freed, self.step)
 
     def _start(self, move: Move) -> Move:
@@ -194,7 +201,15 @@ class FreeMover:
         self.step = 0
 
     def move(
-        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+        self,
+        page: int,
+        source: int,
+        target: int,
+        cls: int,
+        room: int,
+        freed: int,
+        size: int,
+        found: int | None = None,
     ) -> Move | None:
         self.tiers[target].take(room)
         if freed:
@@ -221,62 +236,71 @@ class FreeMover:
 class SequentialMover(FreeMover):
     """Every move happens alone, on the step's own time: the model of synchronous simulators.
 
-    `clock` runs ahead of the simulation's; the step sleeps until it once a layer.
+    It is the clock of the tiers too: `now` runs ahead of the simulation's, which catches up when there is
+    an arrival to wait for, and at the end.
     """
 
     def __init__(self, topology: Topology, records: Records) -> None:
         super().__init__(topology.tiers)
-        self.topology = topology
         self.layer = 0
-        self.clock = 0
+        self.now = 0
         self.exposed = [0] * len(Cause)
-        self._records = records
+        self._topology = topology
+        self._routes = topology.routes
+        self._records = records if records.keep_events else None
         self._number = 0
+        for tier in topology.tiers:
+            tier.clock = self
 
     def move(
-        self, page: int, source: int, target: int, cls: int, room: int, freed: int, size: int
+        self,
+        page: int,
+        source: int,
+        target: int,
+        cls: int,
+        room: int,
+        freed: int,
+        size: int,
+        found: int | None = None,
     ) -> Move | None:
-        self._cross(self.topology.routes[source][target], size, cls, page, source, target)
-        return super().move(page, source, target, cls, room, freed, size)
-
-    def read(self, page: int, tier: int, size: int) -> Move | None:
-        self._cross(self.topology.read_route(tier), size, TransferClass.DEMAND, page, tier, NO_TIER)
+        at = source if found is None else found
+        self._cross(self._routes[at][target], size, cls, page, at, target)
+        self.tiers[target].take(room)
+        if freed:
+            self.tiers[source].release(freed)
         return None
 
-    def log_space(self, row: tuple[int, int, int]) -> None:
-        """Record a change of room at the moment it really happens, ahead of the simulation's clock."""
-        self._records.space.add((max(self.clock, row[0]), row[1], row[2]))
+    def read(self, page: int, tier: int, size: int) -> Move | None:
+        self._cross(self._topology.read_route(tier), size, DEMAND, page, tier, NO_TIER)
+        return None
 
     def _cross(self, route: Route, size: int, cls: int, page: int, source: int, target: int) -> None:
-        self._number += 1
-        begin = self.clock
-        rows, arrival = route.walk(self._number, size, begin)
-        for row in rows:
-            self._book(row, cls)
-        self._expose(rows, route, begin, cls)
-        transfer = (self._number, cls, cls, page, 1, size, source, target, self.step, begin, begin, arrival)
-        self._records.transfers.add(transfer)
-        self.clock = arrival
-
-    def _book(self, row: HopRow, cls: int) -> None:
-        lane = self.topology.lanes[row[1]]
-        lane.transfers += 1
-        lane.bytes_by_class[cls] += row[5]
-        lane.bytes_out += row[5]
-        lane.busy += row[4] - row[3]
-        self._records.hops.add(row)
-
-    def _expose(self, rows: list[HopRow], route: Route, begin: int, cls: int) -> None:
-        """Each lane's share runs until the tail has reached what comes next."""
-        for row, hop in zip(rows, route.hops, strict=True):
-            end = row[4] + hop.delay
-            codec = self.topology.lanes[row[1]].label.kind == "codec"
-            cause = Cause.CODEC if codec else SERIAL_CAUSE[cls]
-            if end > begin:
-                self.exposed[cause] += end - begin
-                self._records.stalls.add((self.step, self.layer, begin, end, cause, row[1], row[0]))
-            begin = end
+        """Write it down and let the time pass; a lane's share ends when the tail is at what comes next."""
+        self._number = number = self._number + 1
+        records = self._records
+        begin = here = self.now
+        crossing = route.known.get(size) or route.alone(size)
+        for hop, (head, end, nominal, tail) in zip(route.hops, crossing, strict=True):
+            lane = hop.lane
+            lane.transfers += 1
+            lane.bytes_by_class[cls] += size
+            lane.bytes_out += size
+            lane.busy += end - head
+            there = begin + tail
+            cause = CODEC if lane.label.kind == "codec" else SERIAL_CAUSE[cls]
+            self.exposed[cause] += there - here
+            if records is not None:
+                row = (number, lane.number, begin + head, begin + head, begin + end, size, nominal)
+                records.hops.add(row)
+                if there > here:
+                    records.stalls.add((self.step, self.layer, here, there, cause, lane.number, number))
+            here = there
+        if records is not None:
+            transfer = (number, cls, cls, page, 1, size, source, target, self.step, begin, begin, here)
+            records.transfers.add(transfer)
+        self.now = here
 
 
-SERIAL_CAUSE = (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROOM)
+CODEC = int(Cause.CODEC)
+SERIAL_CAUSE = tuple(map(int, (Cause.DEMAND_SERVICE, Cause.ROOM, Cause.LATE_PREFETCH, Cause.ROOM)))
 """What a step waits for while a transfer of each class has the machine to itself."""

@@ -12,37 +12,24 @@ from kvsim.workloads.base import LayerAccess
 class Plan:
     """What one announced layer holds pinned and waits for."""
 
-    __slots__ = (
-        "absent",
-        "access",
-        "bytes",
-        "direct",
-        "epoch",
-        "hits",
-        "last",
-        "moves",
-        "pending",
-        "prefetched",
-        "wake",
-    )
+    bytes = 0
+    """Pinned bytes of tier 0; only where layers are announced ahead."""
+    hits = 0
+    absent = 0
+    prefetched = 0
+    """Pages of the plan that a speculative prefetch had brought already."""
+    pending = 0
+    last: Move | None = None
+    """The awaited move that committed last."""
+    wake: Event | None = None
 
     def __init__(self, access: LayerAccess, epoch: int) -> None:
         self.access = access
         self.epoch = epoch
-        self.bytes = 0
-        """Pinned bytes of tier 0; only where layers are announced ahead."""
-        self.hits = 0
-        self.absent = 0
         self.direct: list[tuple[int, int]] = []
         """(page, tier) to be read in place when the layer's time comes."""
         self.moves: list[Move] = []
         """Moves into tier 0 that were under way when they were last asked for."""
-        self.prefetched = 0
-        """Pages of the plan that a speculative prefetch had brought already."""
-        self.pending = 0
-        self.last: Move | None = None
-        """The awaited move that committed last."""
-        self.wake: Event | None = None
 
     def wait_for(self, move: Move | None) -> None:
         """The layer cannot compute before `move` has committed."""

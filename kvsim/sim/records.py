@@ -24,6 +24,10 @@ class TransferClass(IntEnum):
     BACKGROUND = 3
 
 
+DEMAND, WRITE_BACK, PREFETCH, BACKGROUND = map(int, TransferClass)
+"""The classes as plain numbers, for where every access passes."""
+
+
 class Cause(IntEnum):
     """What an exposed interval of a step was spent on."""
 
@@ -34,17 +38,14 @@ class Cause(IntEnum):
     LATE_PREFETCH = 4
 
 
+CAUSE_COLUMNS = tuple(cause.name.lower() for cause in Cause)
 STEP_COLUMNS = (
     "step",  # running number
     "arrival",  # when it could have started (equals start unless it waited for the step before)
     "start",
     "end",
     "compute",  # compute time, reads of tier 0 included
-    "demand_queueing",
-    "demand_service",
-    "room",
-    "codec",
-    "late_prefetch",
+    *CAUSE_COLUMNS,  # time exposed, by cause
     "accesses",  # pages read
     "hits",  # of these, found in tier 0 (or on their way into it)
     "late",  # of these hits, those on a prefetch still in flight
@@ -97,7 +98,8 @@ class Table:
             self._flush()
 
     def _flush(self) -> None:
-        self._blocks.append(np.array(self._values, dtype=np.int64).reshape(-1, len(self.columns)))
+        values = np.fromiter(self._values, np.int64, len(self._values))
+        self._blocks.append(values.reshape(-1, len(self.columns)))
         self._values.clear()
 
     def array(self) -> NDArray[np.int64]:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kvsim.sim.lane import Hop, HopRow
+from kvsim.sim.lane import MOST_KNOWN, Hop
+
+Crossing = tuple[tuple[int, int, int, int], ...]
+"""For each hop, in ticks from the start: when the head is at its lane and served, when the last byte leaves
+the lane, the time it has held the lane, and when the tail is beyond it."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Route:
     """The hops from one tier to another.
 
@@ -21,9 +25,11 @@ class Route:
 
     last: int = field(init=False)
     """Index of the last hop."""
+    known: dict[int, Crossing] = field(default_factory=dict, init=False, repr=False)
+    """Lonely crossings computed before, by size: page sizes are few."""
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "last", len(self.hops) - 1)
+        self.last = len(self.hops) - 1
 
     def part(self, size: int) -> int:
         """Bytes of one part: `size` cut into the fewest equal parts not above the chunk, rounded up."""
@@ -38,20 +44,23 @@ class Route:
             return size
         return size - (-(-size // self.chunk) - 1) * self.part(size)
 
-    def walk(self, number: int, size: int, at: int) -> tuple[list[HopRow], int]:
-        """Cross alone, from tick `at`: the rows of the `hops` table and the tick of arrival."""
-        rows: list[HopRow] = []
+    def alone(self, size: int) -> Crossing:
+        """What crossing takes when nothing else is under way, hop by hop."""
+        legs: list[tuple[int, int, int, int]] = []
         part = self.part(size)
-        head = tail = at
+        head = tail = 0
         for hop in self.hops:
             nominal = hop.setup + hop.ticks(size)
             end = head + nominal
-            if rows and part < size:
+            if legs and part < size:
                 end = max(end, tail + hop.ticks(self.last_part(size)))
-            rows.append((number, hop.lane.number, head, head, end, size, nominal))
             tail = end + hop.delay
+            legs.append((head, end, nominal, tail))
             head = tail if part == size else head + hop.setup + hop.ticks(part) + hop.delay
-        return rows, tail
+        if len(self.known) >= MOST_KNOWN:
+            self.known.clear()
+        crossing = self.known[size] = tuple(legs)
+        return crossing
 
 
 NO_ROUTE = Route(())

@@ -18,6 +18,15 @@ class Tenant(Protocol):
     """Bytes wanted."""
 
 
+class Clock(Protocol):
+    """Whatever knows what time it is."""
+
+    @property
+    def now(self) -> int:
+        """The running tick."""
+        ...
+
+
 class Tier:
     """Bytes in use or reserved, and a first-come queue for more.
 
@@ -26,7 +35,8 @@ class Tier:
     """
 
     def __init__(self, env: Environment, number: int, name: str, capacity: int) -> None:
-        self.env = env
+        self.clock: Clock = env  # type: ignore[assignment]  # the clock counts integer ticks
+        """What the `space` table is dated by."""
         self.number = number
         self.name = name
         self.capacity = capacity
@@ -39,7 +49,7 @@ class Tier:
         self.waiting: deque[Tenant] = deque()
         self.granted: Callable[[Tenant], None] = _nobody
         """Called when a waiting tenant gets its room."""
-        self.log: Callable[[tuple[int, int, int]], None] = _forget
+        self.log: Callable[[tuple[int, int, int]], None] | None = None
         """Takes the rows of the `space` table."""
 
     def furnish(self, size: int) -> None:
@@ -64,13 +74,15 @@ class Tier:
         self.taken += size
         if free < self.least_free:
             self.least_free = free
-        self.log((self.env.now, self.number, size))  # type: ignore[arg-type]  # integer ticks
+        if self.log is not None:
+            self.log((self.clock.now, self.number, size))
 
     def release(self, size: int) -> None:
         """Give back `size` bytes and serve whoever waits, in order."""
         self.free += size
         self.released += size
-        self.log((self.env.now, self.number, -size))  # type: ignore[arg-type]  # integer ticks
+        if self.log is not None:
+            self.log((self.clock.now, self.number, -size))
         while self.waiting and self.waiting[0].room <= self.free:
             tenant = self.waiting.popleft()
             self.take(tenant.room)
@@ -79,7 +91,3 @@ class Tier:
 
 def _nobody(_tenant: Tenant) -> None:
     """Grant hook of a tier outside a run."""
-
-
-def _forget(_row: tuple[int, int, int]) -> None:
-    """Space log of a tier outside a recorded run."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from heapq import heappop, heappush
 from typing import Literal
 
@@ -51,18 +52,14 @@ class Topology:
             Tier(env, k, spec.name, size)
             for k, (spec, size) in enumerate(zip(hierarchy.tiers, capacities, strict=True))
         ]
-        planner = _Planner(scenario)
-        count = len(self.tiers)
-        pairs = [(s, t) for s in range(count) for t in range(count) if s != t]
-        paths = {pair: planner.path(*pair) for pair in pairs}
-        reads = {tier: planner.path(tier, 0, in_place=True) for tier in range(1, count)}
-        shared = _shared_lanes(hierarchy, [*paths.values(), *reads.values()])
-        builder = _Builder(env, scenario, shared)
+        blueprint = _blueprint(hierarchy, scenario.scheme)
+        builder = _Builder(env, hierarchy, blueprint.shared)
         self.routes = [
-            [builder.route(paths[s, t]) if s != t else NO_ROUTE for t in range(count)] for s in range(count)
+            [builder.route(path) if path is not None else NO_ROUTE for path in paths]
+            for paths in blueprint.paths
         ]
         """The route a page takes, by source and target tier."""
-        self._reads = {tier: builder.route(path) for tier, path in reads.items()}
+        self._reads = {tier: builder.route(path) for tier, path in blueprint.reads.items()}
         self.lanes = builder.lanes
         for number, lane in enumerate(self.lanes):
             lane.number = number
@@ -72,12 +69,35 @@ class Topology:
         return self._reads[tier]
 
 
+@dataclass(frozen=True, slots=True)
+class _Blueprint:
+    """The machine before it is built."""
+
+    paths: tuple[tuple[Path | None, ...], ...]
+    """By source and target tier; None from a tier to itself."""
+    reads: dict[int, Path]
+    """How bytes are read in place, by tier."""
+    shared: frozenset[tuple[str, str]]
+    """(kind, name) of what must be built as shared lanes."""
+
+
+@lru_cache(maxsize=64)
+def _blueprint(hierarchy: HierarchySpec, scheme: SchemeSpec) -> _Blueprint:
+    """Kept, because the runs of a study share few machines and finding paths costs as much as a short run."""
+    planner = _Planner(hierarchy, scheme)
+    tiers = range(len(hierarchy.tiers))
+    paths = tuple(tuple(planner.path(s, t) if s != t else None for t in tiers) for s in tiers)
+    reads = {tier: planner.path(tier, 0, in_place=True) for tier in tiers[1:]}
+    found = [*(path for row in paths for path in row if path is not None), *reads.values()]
+    return _Blueprint(paths, reads, _shared_lanes(hierarchy, found))
+
+
 class _Planner:
     """Finds paths: fewest links, then least latency, then order of declaration."""
 
-    def __init__(self, scenario: Scenario) -> None:
-        self.scenario = scenario
-        self.hierarchy = scenario.hierarchy
+    def __init__(self, hierarchy: HierarchySpec, scheme: SchemeSpec) -> None:
+        self.hierarchy = hierarchy
+        self.scheme = scheme
         self.numbers = {tier.name: k for k, tier in enumerate(self.hierarchy.tiers)}
 
     def path(self, source: int, target: int, *, in_place: bool = False) -> Path:
@@ -114,7 +134,7 @@ class _Planner:
         return legs
 
     def _scheme(self, tier: int) -> SchemeSpec:
-        return self.hierarchy.tiers[tier].scheme or self.scenario.scheme
+        return self.hierarchy.tiers[tier].scheme or self.scheme
 
     def _codec(self, source: int, target: int, legs: list[Leg]) -> list[Leg]:
         """Compress before the links on the way to a narrower scheme, decompress after them."""
@@ -157,8 +177,8 @@ def _rate(link: LinkSpec, leg: Leg) -> int:
     return min(bandwidth, leg.limit or bandwidth)
 
 
-def _shared_lanes(hierarchy: HierarchySpec, paths: list[Path]) -> set[tuple[str, str]]:
-    """(kind, name) of what must be built as shared lanes.
+def _shared_lanes(hierarchy: HierarchySpec, paths: list[Path]) -> frozenset[tuple[str, str]]:
+    """What must be built as shared lanes.
 
     A chunked transfer that meets one lane of varying rate anywhere on its route needs such
     lanes on all of it, since the moment its tail arrives is not known beforehand.
@@ -168,15 +188,17 @@ def _shared_lanes(hierarchy: HierarchySpec, paths: list[Path]) -> set[tuple[str,
     routes = [{(leg.kind, leg.name) for leg in path.legs} for path in chunked]
     while grown := [lanes for lanes in routes if lanes & shared and not lanes <= shared]:
         shared |= set().union(*grown)
-    return shared
+    return frozenset(shared)
 
 
 class _Builder:
     """Turns paths into routes over lanes, each lane built once."""
 
-    def __init__(self, env: Environment, scenario: Scenario, shared: set[tuple[str, str]]) -> None:
+    def __init__(
+        self, env: Environment, hierarchy: HierarchySpec, shared: frozenset[tuple[str, str]]
+    ) -> None:
         self.env = env
-        self.hierarchy = scenario.hierarchy
+        self.hierarchy = hierarchy
         self.shared = shared
         self.lanes: list[Lane] = []
         self.tiers = {tier.name: tier for tier in self.hierarchy.tiers}

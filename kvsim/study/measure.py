@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields
 from time import perf_counter
 from typing import Any
@@ -14,7 +14,7 @@ from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import PrefetchInfo, RunResult
 
-__all__ = ["Measured", "Number", "Task", "flatten", "measure", "metric_problem"]
+__all__ = ["Measured", "Number", "Task", "figure", "measure", "metric_problem"]
 
 Number = int | float | None
 """A figure of a run; None where the run does not have it."""
@@ -60,10 +60,10 @@ def _measure_one(task: Task) -> Measured:
     begin = perf_counter()
     try:
         result = simulate(task.scenario)
-        flat = flatten(result, summarise(result))
+        summary = summarise(result)
+        kept = {name: figure(result, summary, name) for name in task.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a policy or workload raises becomes this run's row
         return Measured(task.key, {}, _reason(error), perf_counter() - begin)
-    kept = {name: flat.get(name) for name in task.metrics}
     return Measured(task.key, kept, None, perf_counter() - begin)
 
 
@@ -72,23 +72,28 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {'; '.join(lines)}" if lines else type(error).__name__
 
 
-def flatten(result: RunResult, summary: Summary) -> dict[str, Number]:
-    """Every figure of a run under its dotted path, and the counts `hits` and `misses` of tier 0."""
+def figure(result: RunResult, summary: Summary, path: str) -> Number:
+    """The figure of a run at a dotted path into its summary, or its count of `hits` or `misses` of tier 0."""
     hits = result.tiers[0].found
-    flat: dict[str, Number] = dict(_flat("", summary.to_dict()))
-    return {**flat, "hits": hits, "misses": result.accesses - hits}
+    if path == "hits":
+        return hits
+    if path == "misses":
+        return result.accesses - hits
+    first, _, rest = path.partition(".")
+    return _below(getattr(summary, first, None), rest)
 
 
-def _flat(path: str, value: Any) -> Iterator[tuple[str, Number]]:
+def _below(value: Any, path: str) -> Number:
+    """The number at the end of the path; names on the way may have dots themselves."""
+    if not path:
+        return value if isinstance(value, (int, float)) else None
     if isinstance(value, Mapping):
-        for key, inner in value.items():
-            yield from _flat(f"{path}.{key}" if path else str(key), inner)
-    elif isinstance(value, float):
-        yield path, float(value)
-    elif isinstance(value, int):
-        yield path, int(value)
-    elif value is None:
-        yield path, None
+        for name, inner in value.items():
+            if path == name or path.startswith(f"{name}."):
+                return _below(inner, path[len(name) + 1 :])
+        return None
+    first, _, rest = path.partition(".")
+    return _below(getattr(value, first, None), rest)
 
 
 def metric_problem(name: str, tiers: Sequence[str]) -> str | None:

@@ -13,7 +13,8 @@ Pages = NDArray[np.int64]
 NO_PAGES: Pages = np.empty(0, dtype=np.int64)
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+# Not frozen, because a frozen one takes six times as long to make: nobody changes them all the same.
+@dataclass(slots=True, eq=False)
 class LayerAccess:
     """The pages that one layer of one step reads, and what it computes on them."""
 
@@ -36,7 +37,7 @@ class LayerAccess:
     for the given number of pages found nowhere."""
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Step:
     """One decode iteration (or one request) of a batch."""
 

@@ -6,7 +6,7 @@ The order of the draws is part of each rule: it makes the reads those of the ori
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import count, cycle
+from itertools import accumulate, count, cycle
 from random import Random
 from typing import ClassVar
 
@@ -98,12 +98,12 @@ class LongTailMix(SyntheticWorkload[specs.LongTailMix]):
     def reads(self, draws: Random) -> Iterator[int]:
         """One draw decides between the popular pages and the tail, a second one chooses the page."""
         popular, tail = range(self.POPULAR), range(self.POPULAR, self.spec.pages)
-        weights = [1 / (rank + 1) for rank in range(len(tail))]
+        weights = list(accumulate(1 / (rank + 1) for rank in range(len(tail))))
         while True:
             if draws.random() < self.POPULAR_SHARE:
                 yield draws.choice(popular)
             else:
-                yield from draws.choices(tail, weights, k=1)
+                yield from draws.choices(tail, cum_weights=weights, k=1)
 
 
 @register_workload

@@ -90,13 +90,13 @@ def test_a_transfer_holds_the_second_hop_until_its_tail_is_through() -> None:
     st.integers(0, 100),
     st.integers(0, 30),
 )
-def test_alone_a_transfer_arrives_when_the_walk_says_on_either_kind_of_lane(
+def test_alone_a_transfer_arrives_when_its_route_says_on_either_kind_of_lane(
     rates: list[int], chunk: int | None, size: int, latency: int, setup: int
 ) -> None:
     settings: dict[str, Any] = {"latency": f"{latency} ps", "setup": f"{setup} ps"}
     env = Environment()
     route = Route(tuple(link.hop("up") for link in links(env, rates, **settings)), chunk)
-    expected = route.walk(0, size, 0)[1]
+    *_, expected = route.alone(size)[-1]
     assert arrivals(rates, chunk, [(0, size)], **settings) == [expected]
     assert arrivals(rates, chunk, [(0, size)], shared=True, **settings) == [expected]
 

@@ -113,8 +113,8 @@ class ScorePolicy(EvictionPolicy):
 
     def reach_all(self, pages: Sequence[int]) -> None:
         """Make sure that the tables hold the pages."""
-        if pages:
-            self.reach(max(pages))
+        if pages and (last := max(pages)) >= self.size:
+            self.reach(last)
 
     def touch(self, pages: Sequence[int], tier: int) -> None:
         """The scores of these pages of the tier have changed (-1: they are in none)."""
@@ -125,12 +125,14 @@ class ScorePolicy(EvictionPolicy):
                 self._shelves[tier] = _Shelf()
 
     def inserted(self, page: int, tier: int) -> None:
-        self.reach(page)
+        if page >= self.size:
+            self.reach(page)
         self._counted += 1
         self._arrival[page] = self._counted
         self._home[page] = tier
         self._members[tier][page] = None
-        self.touch((page,), tier)
+        if self._shelves[tier].divisor >= 0:
+            self.touch((page,), tier)
 
     def removed(self, page: int, tier: int) -> None:
         del self._members[tier][page]

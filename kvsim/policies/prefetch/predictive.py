@@ -51,5 +51,5 @@ class Predictive(PrefetchPolicy):
         if self._last is None:
             return ()
         followers = self._followers.get(self._last, {})
-        commonest = nsmallest(self._degree, followers, key=lambda page: -followers[page])  # stable
-        return [page for page in commonest if followers[page] >= self._at_least]
+        often = [page for page, count in followers.items() if count >= self._at_least]
+        return nsmallest(self._degree, often, key=lambda page: -followers[page])  # stable

@@ -8,6 +8,7 @@ which of those comes first is nobody's promise.
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, Literal
 
 from hypothesis import strategies as st
@@ -15,6 +16,21 @@ from oracle.description import Case, Layer, Link, Mode, Step, Tier
 
 Draw = Any
 """What hypothesis hands to a composite strategy."""
+
+# Kept between examples: hypothesis takes longer to build one of these than to draw from it.
+_integers = cache(st.integers)
+_booleans = cache(st.booleans)
+
+
+@cache
+def _any_of(*values: object) -> st.SearchStrategy[Any]:
+    return st.sampled_from(values)
+
+
+@cache
+def _some_of(*values: int) -> st.SearchStrategy[list[int]]:
+    """One to six of the values, each at most once."""
+    return st.lists(st.sampled_from(values), min_size=1, max_size=6, unique=True)
 
 
 @dataclass
@@ -30,18 +46,18 @@ class Odd:
 
 
 def _speed(draw: Draw, odd: Odd) -> int:
-    return odd.near(draw(st.sampled_from([3 * 10**8, 10**9, 4 * 10**9])))
+    return odd.near(draw(_any_of(3 * 10**8, 10**9, 4 * 10**9)))
 
 
 def _delay(draw: Draw, odd: Odd) -> int:
     """Nothing, or about as long as a page takes."""
-    value = draw(st.sampled_from([0, 0, 10**5, 10**6, 10**7]))
+    value = draw(_any_of(0, 0, 10**5, 10**6, 10**7))
     return odd.near(value) if value else 0
 
 
 def _sizes(draw: Draw, pages: int) -> tuple[int, ...]:
     """Scalars of every page: all the same, or all different."""
-    if draw(st.booleans()):
+    if draw(_booleans()):
         return (1000,) * pages
     order = draw(st.permutations(range(pages)))
     return tuple(501 + 97 * number for number in order)
@@ -62,66 +78,66 @@ class _Universe:
 
 
 def _layer(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> Layer:
-    chosen = draw(st.lists(st.sampled_from(pages.known), min_size=1, max_size=6, unique=True))
-    compute = draw(st.sampled_from([0, 10**5, 10**6, 10**7]))
+    chosen = draw(_some_of(*pages.known))
+    compute = draw(_any_of(0, 10**5, 10**6, 10**7))
     return Layer(
         pages=tuple(chosen),
         compute=odd.near(compute) if compute else 0,
-        ordered=draw(st.integers(0, 3)) == 0,
-        created=pages.create(draw(st.sampled_from([0, 0, 0, 1, 2]))),
-        absent_each=odd.near(10**6) if absent_costs and draw(st.booleans()) else None,
+        ordered=draw(_integers(0, 3)) == 0,
+        created=pages.create(draw(_any_of(0, 0, 0, 1, 2))),
+        absent_each=odd.near(10**6) if absent_costs and draw(_booleans()) else None,
     )
 
 
 def _steps(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> tuple[Step, ...]:
     steps: list[Step] = []
     clock = 0
-    for _ in range(draw(st.integers(1, 8))):
+    for _ in range(draw(_integers(1, 8))):
         layers = tuple(
-            _layer(draw, odd, pages, absent_costs=absent_costs) for _ in range(draw(st.integers(1, 4)))
+            _layer(draw, odd, pages, absent_costs=absent_costs) for _ in range(draw(_integers(1, 4)))
         )
         # A page that a step creates is read from the next step on.
         pages.known.extend(page for layer in layers for page in layer.created)
         arrival = None
-        if draw(st.integers(0, 3)) == 0:
-            clock = arrival = odd.near(clock + draw(st.sampled_from([10**5, 10**7])))
+        if draw(_integers(0, 3)) == 0:
+            clock = arrival = odd.near(clock + draw(_any_of(10**5, 10**7)))
         steps.append(Step(layers, arrival))
     return tuple(steps)
 
 
 def _links(draw: Draw, odd: Odd, tiers: int, size: int) -> tuple[Link, ...]:
     """A random tree, now and then with one link more."""
-    ends = [(draw(st.integers(0, far - 1)), far) for far in range(1, tiers)]
+    ends = [(draw(_integers(0, far - 1)), far) for far in range(1, tiers)]
     spare = [(near, far) for far in range(2, tiers) for near in range(far) if (near, far) not in ends]
-    if spare and draw(st.integers(0, 4)) == 0:
+    if spare and draw(_integers(0, 4)) == 0:
         ends.append(draw(st.sampled_from(spare)))
-    chunked = draw(st.booleans())
+    chunked = draw(_booleans())
     return tuple(_link(draw, odd, near, far, size if chunked else None) for near, far in ends)
 
 
 def _link(draw: Draw, odd: Odd, near: int, far: int, size: int | None) -> Link:
     bandwidth = _speed(draw, odd)
     # Channels that could together exceed the link's bandwidth would have to share it.
-    channels = draw(st.sampled_from([1, 1, 1, 2, 3]))
+    channels = draw(_any_of(1, 1, 1, 2, 3))
     return Link(
         near,
         far,
         bandwidth,
-        bandwidth_down=_speed(draw, odd) if draw(st.booleans()) else None,
+        bandwidth_down=_speed(draw, odd) if draw(_booleans()) else None,
         latency=_delay(draw, odd),
         setup=_delay(draw, odd),
-        half=draw(st.booleans()),
+        half=draw(_booleans()),
         channels=channels,
         channel_bandwidth=odd.near(8 * 10**7) if channels > 1 else None,
-        chunk=None if size is None else max(1, size // draw(st.integers(1, 9))),
+        chunk=None if size is None else max(1, size // draw(_integers(1, 9))),
     )
 
 
 def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
-    ports = draw(st.sampled_from([None, None, None, 1, 2]))
-    speeds = ports is not None or draw(st.integers(0, 3)) == 0
-    kind = draw(st.sampled_from(["exclusive", "exclusive", "inclusive", "direct"])) if number else "exclusive"
-    marks = draw(st.sampled_from([(None, None)] * 3 + [(0.75, 0.5), (1.0, 0.25), (0.5, 0.5)]))
+    ports = draw(_any_of(None, None, None, 1, 2))
+    speeds = ports is not None or draw(_integers(0, 3)) == 0
+    kind = draw(_any_of("exclusive", "exclusive", "inclusive", "direct")) if number else "exclusive"
+    marks = draw(_any_of(*[(None, None)] * 3, (0.75, 0.5), (1.0, 0.25), (0.5, 0.5)))
     return Tier(
         capacity,
         read_latency=_delay(draw, odd),
@@ -131,7 +147,7 @@ def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
         ports=ports,
         direct=kind == "direct",
         inclusive=kind == "inclusive",
-        bits=draw(st.sampled_from([8, 8, 8, 4] if number else [8])),
+        bits=draw(_any_of(8, 8, 8, 4) if number else _any_of(8)),
         high=marks[0],
         low=marks[1],
     )
@@ -143,8 +159,8 @@ def _capacities(draw: Draw, tiers: int, needed: int, universe: int, largest: int
     An inclusive tier must not be smaller than the one above it, and in the last one the copies of what is
     in tier 0 must leave room for a layer that is not there yet.
     """
-    first = needed + draw(st.integers(0, 4 * largest))
-    middle = [draw(st.integers(largest // 3, 12 * largest)) for _ in range(tiers - 2)]
+    first = needed + draw(_integers(0, 4 * largest))
+    middle = [draw(_integers(largest // 3, 12 * largest)) for _ in range(tiers - 2)]
     last = draw(st.sampled_from([universe, universe + 2 * first])) + largest
     return [first, *middle, last]
 
@@ -159,8 +175,8 @@ def cases(
 ) -> Case:
     """A valid case of that mode; without `absent_costs` its compute times do not depend on residency."""
     odd = Odd()
-    initial = draw(st.integers(1, 14))
-    unseen = draw(st.integers(0, 3))
+    initial = draw(_integers(1, 14))
+    unseen = draw(_integers(0, 3))
     pages = _Universe(initial, list(range(initial + unseen)), initial + unseen)
     steps = _steps(draw, odd, pages, absent_costs=absent_costs)
     scalars = _sizes(draw, pages.total)
@@ -171,10 +187,10 @@ def cases(
         for layer in step.layers
         for group in (layer.pages, layer.created)
     )
-    count = draw(st.integers(2, 4))
+    count = draw(_integers(2, 4))
     capacities = _capacities(draw, count, needed, sum(scalars[:initial]), largest)
     tiers = [_tier(draw, odd, number, capacity) for number, capacity in enumerate(capacities)]
-    fill = draw(st.booleans())
+    fill = draw(_booleans())
     return Case(
         tiers=tuple(_valid(tiers, largest)),
         links=_links(draw, odd, count, largest),
@@ -182,10 +198,10 @@ def cases(
         initial=initial,
         steps=steps,
         mode=mode,
-        depth=draw(st.sampled_from([1, 1, 2, 3])),
-        absent=absent or draw(st.sampled_from(["appear", "compute"])),
+        depth=draw(_any_of(1, 1, 2, 3)),
+        absent=absent or draw(_any_of("appear", "compute")),
         fill=fill,
-        max_in_flight=draw(st.sampled_from([None, None, 1, 2])),
+        max_in_flight=draw(_any_of(None, None, 1, 2)),
     )
 
 

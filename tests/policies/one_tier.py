@@ -52,10 +52,11 @@ class OneTier:
         self.used = 0
         self.step = 0
         self.misses = 0
+        self.reads = reads
         self.policy = make_eviction(name, self, options)
-        self.future = KnownReads(reads)
+        self.future: KnownReads | None = None
         if self.policy.needs_future:
-            self.policy.future = self.future
+            self.policy.future = self.future = KnownReads(reads)
 
     def is_pinned(self, page: int) -> bool:
         return False
@@ -68,10 +69,11 @@ class OneTier:
 
     def run(self) -> int:
         """Misses of all the reads, one a step."""
-        policy, held = self.policy, self.held
-        for step, page in enumerate(self.future.reads):
+        policy, held, future = self.policy, self.held, self.future
+        for step, page in enumerate(self.reads):
             self.step = step
-            self.future.advance()
+            if future is not None:
+                future.advance()
             if page in held:
                 policy.accessed([page], 0)
                 continue

@@ -51,7 +51,10 @@ class SmallEngine:
         return page in self.pinned
 
     def tier_of(self, page: int) -> int:
-        return next((k for k, pages in enumerate(self.tiers) if page in pages), -1)
+        for number, pages in enumerate(self.tiers):
+            if page in pages:
+                return number
+        return -1
 
     def bytes_of(self, page: int, tier: int) -> int:
         return PAGE_BYTES

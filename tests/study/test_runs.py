@@ -136,6 +136,7 @@ def test_without_its_package_a_backend_is_refused(
         assert f"the {backend} backend needs" in outcome.err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="needs SIGKILL")
 def test_killed_ten_times_and_resumed_it_gives_the_same_bytes(undisturbed: Path, tmp_path: Path) -> None:
     chance = random.Random(20261121)

@@ -42,11 +42,19 @@ def experiment_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier call with the same DIR was stopped.")
     ] = False,
+    images: Annotated[
+        bool,
+        typer.Option(
+            "--images",
+            help="Also write the figures that the study names as SVG into DIR/figures and show them in "
+            "report.md. Needs the extra `images` and a Chrome or Chromium.",
+        ),
+    ] = False,
 ) -> None:
     """Run a study: every combination of its axes, then check its claims."""
     from rich.console import Console
 
-    from kvsim.reporting import study_output, study_tables
+    from kvsim.reporting import study_images, study_output, study_tables
     from kvsim.study import loader, runner
     from kvsim.study.backends import BACKENDS
     from kvsim.study.claims import check_claims
@@ -59,7 +67,13 @@ def experiment_command(
         raise KvsimError(f"--jobs must be 1 or more, or -1 for one per CPU, not {jobs}")
     if resume and out is None:
         raise KvsimError("--resume needs --out DIR, where the earlier call kept its runs")
+    if images and out is None:
+        raise KvsimError("--images needs --out DIR, where the images go")
     study = loader.load(source)
+    if images:
+        if not study.spec.figures:
+            raise KvsimError(f"--images: {study.spec.name} names no `figures`")
+        study_images.check_images()
     if out is not None:
         study_output.prepare(out, resume=resume)
     with _bar() as progress:
@@ -74,7 +88,7 @@ def experiment_command(
         )
     verdicts = check_claims(study.spec, labels(study.spec), rows)
     if out is not None:
-        study_output.write_study(study.spec, rows, verdicts, out)
+        study_output.write_study(study.spec, rows, verdicts, out, images=images)
     study_tables.print_study(Console(highlight=False), study.spec, rows, verdicts)
     if out is not None:
         typer.echo(f"wrote {out}", err=True)

@@ -15,12 +15,13 @@ from typing import Any
 import plotly.graph_objects as go
 
 from kvsim.reporting import palette
-from kvsim.reporting.study_text import kind_of, varied
+from kvsim.reporting.study_measures import unit_of
+from kvsim.reporting.study_text import varied
 from kvsim.reporting.style import new_figure
-from kvsim.reporting.text import time_unit
-from kvsim.study.claims import Row
+from kvsim.study.select import Row
+from kvsim.study.spec import MeasureSpec
 
-__all__ = ["SERIES_COLOURS", "metric_figure"]
+__all__ = ["SERIES_COLOURS", "bar_marker", "is_number", "line_style", "metric_figure"]
 
 SERIES_COLOURS = (
     *("#0072B2", "#E69F00", "#009E73", "#D55E00", "#56B4E9", "#CC79A7", "#F0E442"),
@@ -30,7 +31,6 @@ SERIES_COLOURS = (
 _HATCHES = ("", "/", "x", ".")
 _DASHES = ("solid", "dash", "dot", "dashdot")
 _MOST_PANELS = 6
-_BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,10 +48,10 @@ def metric_figure(metric: str, rows: Sequence[Row]) -> go.Figure | None:
     if not good:
         return None
     roles = _roles(good)
-    length, unit = _unit(metric, max(abs(_value(row, metric)) for row in good))
+    length, unit = unit_of(MeasureSpec(metric=metric), max(abs(_value(row, metric)) for row in good))
     panels = _labels(good, roles.panel)
     places = _labels(good, roles.x)
-    numeric = len(places) > 2 and all(_is_number(place) for place in places)
+    numeric = len(places) > 2 and all(is_number(place) for place in places)
     title = f"{metric} ({unit})" if unit else metric
     figure = new_figure(400, barmode="group", bargap=0.25, legend={"title": {"text": roles.colour}})
     _lay_out(figure, panels, roles, title, numeric)
@@ -109,22 +109,13 @@ def _value(row: Row, metric: str) -> float:
     return float(row.metrics[metric] or 0)
 
 
-def _is_number(text: str) -> bool:
+def is_number(text: str) -> bool:
+    """Whether a label is a number, so that it has a place on an axis of numbers."""
     try:
         float(text)
     except ValueError:
         return False
     return True
-
-
-def _unit(metric: str, largest: float) -> tuple[float, str]:
-    kind = kind_of(metric)
-    if kind == "time":
-        unit = time_unit(largest)
-        return unit.length_s, unit.name
-    if kind == "bytes":
-        return next(((float(size), name) for size, name in _BYTES if largest >= size), (1.0, "B"))
-    return (0.01, "%") if kind == "share" else (1.0, "")
 
 
 def _lay_out(figure: go.Figure, panels: list[str], roles: _Roles, title: str, numeric: bool) -> None:
@@ -151,11 +142,23 @@ def _lay_out(figure: go.Figure, panels: list[str], roles: _Roles, title: str, nu
 
 
 def _add(figure: go.Figure, numeric: bool, number: int, **trace: Any) -> None:
-    colour = SERIES_COLOURS[number % len(SERIES_COLOURS)]
-    again = number // len(SERIES_COLOURS) % len(_HATCHES)
     if numeric:
-        line = {"color": colour, "width": 2, "dash": _DASHES[again]}
-        figure.add_scatter(mode="lines+markers", line=line, marker={"color": colour, "size": 7}, **trace)
+        line = line_style(number)
+        figure.add_scatter(
+            mode="lines+markers", line=line, marker={"color": line["color"], "size": 7}, **trace
+        )
     else:
-        marker = {"color": colour, "line": {"width": 0}, "pattern": {"shape": _HATCHES[again]}}
-        figure.add_bar(marker=marker, **trace)
+        figure.add_bar(marker=bar_marker(number), **trace)
+
+
+def bar_marker(number: int) -> dict[str, Any]:
+    """How the bars of a series look; `number` counts the series."""
+    colour, again = SERIES_COLOURS[number % len(SERIES_COLOURS)], number // len(SERIES_COLOURS)
+    shape = _HATCHES[again % len(_HATCHES)]
+    return {"color": colour, "line": {"width": 0}, "pattern": {"shape": shape}}
+
+
+def line_style(number: int) -> dict[str, Any]:
+    """How the line of a series looks."""
+    colour, again = SERIES_COLOURS[number % len(SERIES_COLOURS)], number // len(SERIES_COLOURS)
+    return {"color": colour, "width": 2, "dash": _DASHES[again % len(_DASHES)]}

@@ -8,16 +8,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 
+import plotly.graph_objects as go
+
 from kvsim.errors import KvsimError
+from kvsim.reporting.study_drawing import draw_figure
+from kvsim.reporting.study_images import FOLDER, svg_images
 from kvsim.reporting.study_report import study_html, study_markdown
-from kvsim.study.claims import Row, Verdict
+from kvsim.study.claims import Verdict
+from kvsim.study.grid import labels
 from kvsim.study.journal import JOURNAL, write_whole
+from kvsim.study.select import Results, Row
 from kvsim.study.spec import StudySpec
 
 __all__ = ["FILES", "prepare", "results_csv", "write_study"]
 
 FILES = ("claims.json", "report.md", "report.html", "results.csv")
-"""What a finished study leaves, besides the journal; results.csv is written last."""
+"""What a finished study leaves, besides the journal and images; results.csv is written last."""
 
 
 def prepare(directory: Path, *, resume: bool) -> None:
@@ -34,7 +40,9 @@ def prepare(directory: Path, *, resume: bool) -> None:
             raise KvsimError(f"{target} is not a directory")
         target.mkdir(parents=True, exist_ok=True)
         entries = sorted(entry.name for entry in target.iterdir())
-        strangers = [name for name in entries if name not in ours]
+        images = target / FOLDER
+        strangers = [name for name in entries if name not in ours and name != FOLDER]
+        strangers += _strange_in(images)
         if strangers:
             shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
             raise KvsimError(
@@ -48,26 +56,66 @@ def prepare(directory: Path, *, resume: bool) -> None:
                 "go on with --resume, or remove the directory"
             )
         for name in entries:
-            if name != JOURNAL or not resume:
+            if name != FOLDER and (name != JOURNAL or not resume):
                 (target / name).unlink()
+        if images.is_dir():
+            for image in images.iterdir():
+                image.unlink()
+            images.rmdir()
     except OSError as error:
         raise KvsimError(f"cannot write to {target}: {error}") from error
 
 
-def write_study(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict], directory: Path) -> None:
-    """Write the results, claims and reports of a finished study."""
+def _strange_in(images: Path) -> list[str]:
+    """What a study does not put into its folder of images, or the folder if it is none."""
+    if images.is_symlink() or (images.exists() and not images.is_dir()):
+        return [FOLDER]
+    if not images.exists():
+        return []
+    found = sorted(images.iterdir())
+    return [
+        f"{FOLDER}/{path.name}"
+        for path in found
+        if path.is_dir() or not path.name.removesuffix(".new").endswith(".svg")
+    ]
+
+
+def write_study(
+    spec: StudySpec,
+    rows: Sequence[Row],
+    verdicts: Sequence[Verdict],
+    directory: Path,
+    *,
+    images: bool = False,
+) -> None:
+    """Write the results, claims and reports of a finished study, and with `images` its figures.
+
+    Raises KvsimError if they cannot be written, or an image not made.
+    """
     claims = {"study": spec.name, "claims": [verdict.to_dict() for verdict in verdicts]}
+    pictures = svg_images(_drawings(spec, rows)) if images else {}
     texts = {
         "claims.json": json.dumps(claims, indent=2, ensure_ascii=False, allow_nan=False) + "\n",
-        "report.md": study_markdown(spec, rows, verdicts),
+        "report.md": study_markdown(spec, rows, verdicts, images=tuple(pictures)),
         "report.html": study_html(spec, rows, verdicts),
         "results.csv": results_csv(spec, rows),
     }
     try:
+        if pictures:
+            (directory / FOLDER).mkdir(exist_ok=True)
+        for name, picture in pictures.items():
+            write_whole(directory / FOLDER / f"{name}.svg", picture)
         for name in FILES:
             write_whole(directory / name, texts[name])
     except OSError as error:
         raise KvsimError(f"cannot write to {directory}: {error}") from error
+
+
+def _drawings(spec: StudySpec, rows: Sequence[Row]) -> dict[str, go.Figure]:
+    """The figures that the study asks for and the results give, by name."""
+    results = Results(labels(spec), rows)
+    drawn = {figure.name: draw_figure(figure, results) for figure in spec.figures}
+    return {name: figure for name, figure in drawn.items() if figure is not None}
 
 
 def results_csv(spec: StudySpec, rows: Sequence[Row]) -> str:

@@ -9,10 +9,24 @@ from plotly.offline import get_plotlyjs
 
 from kvsim.reporting import page
 from kvsim.reporting.html import POLICY
+from kvsim.reporting.study_drawing import draw_figure
 from kvsim.reporting.study_figures import metric_figure
-from kvsim.reporting.study_text import claim_heads, claim_row, columns, result_row, score_text, varied
+from kvsim.reporting.study_images import FOLDER
+from kvsim.reporting.study_measures import describe
+from kvsim.reporting.study_text import (
+    case_row,
+    claim_heads,
+    claim_row,
+    columns,
+    result_row,
+    score_text,
+    varied,
+)
+from kvsim.reporting.study_views import table_of
 from kvsim.reporting.style import embed
-from kvsim.study.claims import Row, Verdict
+from kvsim.study.claims import Verdict
+from kvsim.study.grid import labels
+from kvsim.study.select import Results, Row
 from kvsim.study.spec import StudySpec
 
 __all__ = ["study_html", "study_markdown"]
@@ -21,14 +35,19 @@ MAX_ROWS = 1_000
 """Runs in the tables of a report; results.csv has them all."""
 MAX_FIGURES = 12
 _COLOURS = {"holds": "#00684C", "does not hold": "#A64500", "cannot be evaluated": "#5B6875"}
+_ANSWERED = "#1F2933"
+"""Of a question: either answer is fine."""
 _STYLE = """
 table.claims td{white-space:normal;text-align:left;vertical-align:top}
-table.claims th{text-align:left}.word{font-weight:600;white-space:nowrap}
+table.claims th{text-align:left}.note{color:var(--quiet);font-size:13px}
+.word{font-weight:600;white-space:nowrap}
 """
 
 
-def study_markdown(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict]) -> str:
-    """The report as Markdown."""
+def study_markdown(
+    spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict], images: Sequence[str] = ()
+) -> str:
+    """The report as Markdown; it shows those figures of the study of which there are `images`, by name."""
     lines = [f"# {spec.name}", ""]
     lines += [text for part in (spec.description, _source(spec)) if part for text in (_inline(part), "")]
     lines += [_about(spec, rows), ""]
@@ -36,8 +55,16 @@ def study_markdown(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verd
     if verdicts:
         claims = [claim_row(verdict) for verdict in verdicts]
         lines += ["## Claims", "", score_text(verdicts) + ".", "", *_pipes(claim_heads, claims), ""]
+        notes = [verdict.claim for verdict in verdicts if verdict.claim.note]
+        lines += [f"- {_inline(claim.name)}: {_inline(claim.note)}" for claim in notes]
+        lines += [""] if notes else []
         for verdict in verdicts:
             lines += _cases(verdict)
+    lines += _tables(spec, rows)
+    for figure in spec.figures:
+        if figure.name in images:
+            lines += [f"## {_inline(figure.title)}", ""]
+            lines += [f"![{_alternative(figure.title)}]({FOLDER}/{figure.name}.svg)", ""]
     heads = columns(rows, spec.metrics)
     body = [result_row(row, spec.metrics, "error" in heads) for row in rows[:MAX_ROWS]]
     lines += ["## Results", "", *_pipes(heads, body), ""]
@@ -66,11 +93,11 @@ def study_html(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict]
 def _sections(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict]) -> Iterator[str]:
     if verdicts:
         yield _section("Claims", "", _claims(verdicts))
-    for number, metric in enumerate(spec.metrics[:MAX_FIGURES]):
-        figure = metric_figure(metric, rows)
-        if figure is not None:
-            how = "Means over what the figure does not tell apart; whiskers reach from least to greatest."
-            yield _section(metric, how, embed(figure, f"metric-{number}"))
+    for table in spec.tables:
+        view = table_of(table, _results(spec, rows))
+        lacking = f'<p class="how">{escape(view.lacking)}</p>\n' if view.lacking else ""
+        yield _section(table.title, view.how, _table(view.heads, view.body) + lacking)
+    yield from _figures(spec, rows) if spec.figures else _metric_figures(spec, rows)
     yield _section("Axes", "", _table(("axis", "values"), _axes(rows)))
     heads = columns(rows, spec.metrics)
     body = [result_row(row, spec.metrics, "error" in heads) for row in rows[:MAX_ROWS]]
@@ -78,11 +105,45 @@ def _sections(spec: StudySpec, rows: Sequence[Row], verdicts: Sequence[Verdict])
     yield _section("Results", cut, _table(heads, body))
 
 
+def _figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:
+    """The figures that the study asks for."""
+    for figure in spec.figures:
+        drawn = draw_figure(figure, _results(spec, rows), titled=False)
+        nothing = '<p class="empty">The results give no number to draw.</p>'
+        body = nothing if drawn is None else embed(drawn, f"figure-{figure.name}")
+        yield _section(figure.title, f"{describe(figure)}.", body)
+
+
+def _metric_figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:
+    """One figure a metric, for a study that asks for none."""
+    for number, metric in enumerate(spec.metrics[:MAX_FIGURES]):
+        figure = metric_figure(metric, rows)
+        if figure is not None:
+            how = "Means over what the figure does not tell apart; whiskers reach from least to greatest."
+            yield _section(metric, how, embed(figure, f"metric-{number}"))
+
+
+def _results(spec: StudySpec, rows: Sequence[Row]) -> Results:
+    return Results(labels(spec), rows)
+
+
+def _tables(spec: StudySpec, rows: Sequence[Row]) -> list[str]:
+    """The tables of a study in Markdown."""
+    lines = []
+    for table in spec.tables:
+        view = table_of(table, _results(spec, rows))
+        lines += [f"## {_inline(table.title)}", "", _inline(view.how), "", *_pipes(view.heads, view.body), ""]
+        lines += [_inline(view.lacking), ""] if view.lacking else []
+    return lines
+
+
 def _claims(verdicts: Sequence[Verdict]) -> str:
     body = []
     for verdict in verdicts:
         name, word, *rest = map(escape, claim_row(verdict))
-        coloured = f'<span class="word" style="color:{_COLOURS[verdict.verdict]}">{word}</span>'
+        coloured = f'<span class="word" style="color:{_colour(verdict)}">{word}</span>'
+        if verdict.claim.note:
+            name += f'<div class="note">{escape(verdict.claim.note)}</div>'
         body.append("".join(f"<td>{cell}</td>" for cell in (name, coloured, *rest)))
     heads = "".join(f"<th>{head}</th>" for head in claim_heads)
     lines = "\n".join(f"<tr>{cells}</tr>" for cells in body)
@@ -92,14 +153,17 @@ def _claims(verdicts: Sequence[Verdict]) -> str:
     )
 
 
+def _colour(verdict: Verdict) -> str:
+    if verdict.claim.question and verdict.verdict != "cannot be evaluated":
+        return _ANSWERED
+    return _COLOURS[verdict.verdict]
+
+
 def _cases(verdict: Verdict) -> list[str]:
     """The cases of a claim with several, below the table in Markdown."""
     if len(verdict.cases) < 2:
         return []
-    rows = []
-    for case in verdict.cases:
-        _, word, measured, claimed, runs, _ = claim_row(type(verdict)(verdict.claim, case.verdict, (case,)))
-        rows.append((case.describe(), word, measured, claimed, runs))
+    rows = [(case.describe(), *case_row(verdict.claim, case)) for case in verdict.cases]
     heads = ("case", "verdict", "measured", "claimed", "runs")
     return [f"### {_inline(verdict.claim.name)}", "", *_pipes(heads, rows), ""]
 
@@ -135,6 +199,11 @@ def _pipes(heads: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
     """A Markdown table."""
     lines = ["| " + " | ".join(map(_inline, heads)) + " |", "|" + "---|" * len(heads)]
     return lines + ["| " + " | ".join(map(_inline, row)) + " |" for row in body]
+
+
+def _alternative(text: str) -> str:
+    """Text between the brackets of an image."""
+    return _inline(text).replace("[", "\\[").replace("]", "\\]")
 
 
 def _inline(text: str) -> str:

@@ -10,7 +10,8 @@ from rich.table import Table
 from rich.text import Text
 
 from kvsim.reporting.study_text import claim_row, columns, result_row, score_text
-from kvsim.study.claims import Row, Verdict
+from kvsim.study.claims import Verdict
+from kvsim.study.select import Row
 from kvsim.study.spec import StudySpec
 
 __all__ = ["print_study"]
@@ -28,9 +29,12 @@ def print_study(console: Console, spec: StudySpec, rows: Sequence[Row], verdicts
     console.print(Text(f"{len(rows)} runs, {len(failed)} failed · {score_text(verdicts)}"))
     for verdict in verdicts:
         name, word, measured, expected, _, _ = claim_row(verdict)
-        text = Text(f"{_MARKS[verdict.verdict]} {name}")
+        text = Text(f"{'→' if verdict.claim.question else _MARKS[verdict.verdict]} {name}")
         if verdict.deciding.reason:
             text.append(f": {word}")
+        elif verdict.claim.question:
+            text.append(f": {word}", style="bold")
+            text.append(f", measured {measured}, asked {expected}", style="dim")
         else:
             text.append(f": measured {measured}, claimed {expected}", style="dim")
         console.print(text)

@@ -13,11 +13,13 @@ from kvsim.reporting.text import (
     percent_text,
     significant,
 )
-from kvsim.study.claims import Case, Row, Verdict
+from kvsim.study.claims import Case, CaseWord, Verdict
 from kvsim.study.measure import Number
+from kvsim.study.select import Row
 from kvsim.study.spec import ClaimSpec
 
 __all__ = [
+    "case_row",
     "claim_heads",
     "claim_row",
     "columns",
@@ -26,6 +28,7 @@ __all__ = [
     "result_row",
     "score_text",
     "varied",
+    "word_of",
 ]
 
 _SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation")
@@ -74,14 +77,31 @@ def result_row(row: Row, metrics: Sequence[str], errors: bool) -> list[str]:
     return [*cells, row.error or ""] if errors else cells
 
 
+def word_of(claim: ClaimSpec, word: CaseWord) -> str:
+    """A verdict for people: a claim holds or does not, a question is answered yes or no."""
+    return _ANSWERS.get(word, word) if claim.question else word
+
+
+_ANSWERS: dict[CaseWord, str] = {"holds": "yes", "does not hold": "no"}
+
+
 def score_text(verdicts: Sequence[Verdict]) -> str:
-    """`5 of 6 claims hold`, with what is wrong with the others."""
-    if not verdicts:
-        return "no claims"
-    words = [verdict.verdict for verdict in verdicts]
-    text = f"{words.count('holds')} of {len(words)} claims hold"
+    """`5 of 6 claims hold; of 3 questions 2 are answered yes`, with how many cannot be evaluated."""
+    claims = [verdict.verdict for verdict in verdicts if not verdict.claim.question]
+    questions = [verdict.verdict for verdict in verdicts if verdict.claim.question]
+    parts = []
+    if claims:
+        parts.append(f"{claims.count('holds')} of {len(claims)} claims hold{_unknown(claims)}")
+    if questions:
+        yes = questions.count("holds")
+        asked = f"of {len(questions)} question{'s' if len(questions) > 1 else ''}"
+        parts.append(f"{asked} {yes} {'is' if yes == 1 else 'are'} answered yes{_unknown(questions)}")
+    return "; ".join(parts) or "no claims"
+
+
+def _unknown(words: Sequence[str]) -> str:
     unknown = words.count("cannot be evaluated")
-    return f"{text}, {unknown} cannot be evaluated" if unknown else text
+    return f", {unknown} cannot be evaluated" if unknown else ""
 
 
 claim_heads = ("claim", "verdict", "measured", "claimed", "runs", "source")
@@ -93,12 +113,32 @@ def claim_row(verdict: Verdict) -> tuple[str, str, str, str, str, str]:
     statement = claim.text or _statement(claim)
     name = f"{claim.name}: {statement.rstrip('.')}"
     if len(verdict.cases) > 1:
-        holding = sum(one.verdict == "holds" for one in verdict.cases)
-        name += f" [{holding} of {len(verdict.cases)} cases hold; shown: {case.describe()}]"
+        name += f" [{_count(verdict)}; shown: {case.describe()}]"
     elif case.describe():
         name += f" [{case.describe()}]"
-    word = f"{verdict.verdict} ({case.reason})" if case.reason else verdict.verdict
-    return name, word, _claimed(claim, case.measured), _expected(claim, case), str(case.runs), claim.source
+    _, *numbers = case_row(claim, case)
+    word = word_of(claim, verdict.verdict)
+    measured, claimed, runs = numbers
+    return name, f"{word} ({case.reason})" if case.reason else word, measured, claimed, runs, claim.source
+
+
+def case_row(claim: ClaimSpec, case: Case) -> tuple[str, str, str, str]:
+    """The cells of one case: verdict, numbers."""
+    word = word_of(claim, case.verdict)
+    measured, expected = _claimed(claim, case.measured), _expected(claim, case)
+    return f"{word} ({case.reason})" if case.reason else word, measured, expected, str(case.runs)
+
+
+def _count(verdict: Verdict) -> str:
+    """How many cases hold, of those that say anything, and why the others do not."""
+    undefined = verdict.undefined
+    holding = sum(one.verdict == "holds" for one in verdict.cases)
+    text = f"{holding} of {len(verdict.cases) - len(undefined)} cases"
+    text += ": yes" if verdict.claim.question else " hold"
+    if undefined:
+        such = " such as" if len(undefined) > 1 else ""
+        text += f", {len(undefined)} undefined:{such} {undefined[0].reason}"
+    return text
 
 
 def _statement(claim: ClaimSpec) -> str:
@@ -120,7 +160,8 @@ def _claimed(claim: ClaimSpec, value: float | None) -> str:
         return NOT_RECORDED
     if claim.relative_to is not None and claim.relation == "change":
         return f"{value * 100:.4g} %"
-    if claim.aggregate == "count" or (claim.relative_to is not None and claim.relation == "ratio"):
+    plain = claim.relative_to is not None and claim.relation in ("ratio", "rank_correlation")
+    if claim.aggregate == "count" or plain:
         return f"{value:.4g}"
     kind = kind_of(claim.metric)
     if kind == "share":

@@ -1,5 +1,6 @@
 """MANY runs: a study varies a base scenario along axes, runs every cell and checks claims about the results.
 
-A study is data: `spec` says what may stand in its file, `loader` reads and checks it, `grid` lists its cells,
-`runner` runs them on any number of workers, `claims` compares what came out with what was claimed.
+A study is data: `spec` says what may stand in its file, `loader` reads it and `checks` what clashes in it,
+`grid` lists its cells, `runner` runs them on any number of workers, `select` makes numbers of what came out,
+`claims` compares them with what was claimed.
 """

@@ -8,7 +8,6 @@ leaves it out.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path as FilePath
 from typing import Any
@@ -23,18 +22,14 @@ from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.shipped import available_experiments, available_scenarios, displayed
 from kvsim.scenario.tree import Node, Origin, Path, Problems, label, plain
 from kvsim.scenario.wording import error_path, note_all, place_of
-from kvsim.study.grid import Cell, cells, label_of, labels
+from kvsim.study.checks import check, named_metrics
+from kvsim.study.grid import Cell, cells, labels
 from kvsim.study.measure import metric_problem
-from kvsim.study.spec import EVERY, ClaimSpec, StudySpec, Where
+from kvsim.study.spec import StudySpec
 from kvsim.workloads import check_workload
 
 __all__ = ["Study", "available_experiments", "load"]
 
-Findings = Iterator[tuple[Path, str]]
-_Known = dict[str, tuple[str, ...]] | None
-"""The axes and their labels; None where they are not known, because they are wrong."""
-
-_RESERVED = ("base", "seed", "error")
 _LARGEST = 1_000_000
 
 
@@ -60,7 +55,7 @@ def load(source: str | FilePath) -> Study:
         root.value["name"] = Node(path.stem, Origin(root.at.file))
     spec, whole = _validate(root, problems)
     if spec is not None:
-        for where, message in _check(spec, whole):
+        for where, message in check(spec, whole):
             if not problems.covers(where):
                 problems.add(where, place_of(root, where), message, label(root, where))
     bases = _bases(root, path.parent, problems)
@@ -117,76 +112,6 @@ def _plain(root: Node) -> Any:
                 for name, one in variants.value.items()
             }
     return data
-
-
-def _check(spec: StudySpec, whole: bool) -> Findings:
-    """What no single field shows; with `whole` false, axes may be missing and are not asked for."""
-    if (spec.base is None) == (not spec.bases):
-        yield ("base",), "is required, or else `bases`, and not both"
-    names: list[str] = []
-    for number, axis in enumerate(spec.axes):
-        at: Path = ("axes", number)
-        if axis.name in _RESERVED:
-            yield (*at, "name"), f"{axis.name!r} is a column of the results; choose another name"
-        elif axis.name in names:
-            yield (*at, "name"), f"{axis.name!r} names two axes"
-        names.append(axis.name)
-        if bool(axis.variants) == bool(axis.path or axis.values):
-            yield at, "needs either `path` and `values`, or `variants`"
-        elif axis.path is None and not axis.variants:
-            yield (*at, "path"), "is required with `values`"
-        elif axis.path is not None and not axis.values:
-            yield (*at, "values"), "is required with `path`"
-        said = [label_of(value) for value in axis.values]
-        for place, text in enumerate(said):
-            if text in said[:place]:
-                yield (*at, "values", place), f"{text!r} occurs twice"
-            elif text == EVERY:
-                yield (*at, "values", place), f"{text!r} means every value in a selection; use a variant"
-    for number, seed in enumerate(spec.seeds):
-        if seed in spec.seeds[:number]:
-            yield ("seeds", number), f"{seed} occurs twice"
-    known = labels(spec) if whole else None
-    for number, left_out in enumerate(spec.exclude):
-        yield from _check_where(left_out, ("exclude", number), known)
-    for number, claim in enumerate(spec.claims):
-        at = ("claims", number)
-        if any(claim.name == other.name for other in spec.claims[:number]):
-            yield (*at, "name"), f"{claim.name!r} names two claims"
-        yield from _check_claim(claim, at, known)
-
-
-def _check_claim(claim: ClaimSpec, at: Path, known: _Known) -> Findings:
-    if (claim.value is None) == (claim.than is None):
-        yield at, "needs either `value` or `than`"
-    yield from _check_where(claim.where, (*at, "where"), known)
-    for key in ("relative_to", "than"):
-        part = getattr(claim, key)
-        if part is not None:
-            yield from _check_where(part.where, (*at, key, "where"), known)
-    for number, axis in enumerate(claim.each):
-        if known is not None and axis not in known:
-            yield (*at, "each", number), _no_axis(axis, known)
-
-
-def _check_where(where: Where, at: Path, known: _Known) -> Findings:
-    if known is None:
-        return
-    for axis, values in where.items():
-        if axis not in known:
-            yield (*at, axis), _no_axis(axis, known)
-            continue
-        for value in map(label_of, values):
-            if value not in known[axis] and value != EVERY:
-                close = nearest(value, known[axis])
-                hint = f"; did you mean {close!r}?" if close else ""
-                yield (*at, axis), f"{axis} has no {value!r}{hint} (known: {', '.join(known[axis])})"
-
-
-def _no_axis(name: str, known: dict[str, tuple[str, ...]]) -> str:
-    close = nearest(name, known)
-    hint = f"; did you mean {close!r}?" if close else ""
-    return f"{name!r} is no axis of this study{hint} (known: {', '.join(known) or 'none'})"
 
 
 def _cells(spec: StudySpec, root: Node, problems: Problems) -> tuple[Cell, ...]:
@@ -273,13 +198,7 @@ def _note(problem: Problem, cell: Cell, root: Node, problems: Problems) -> None:
 
 def _check_metrics(spec: StudySpec, scenarios: tuple[Scenario, ...], root: Node, problems: Problems) -> None:
     tiers = list(dict.fromkeys(tier.name for one in scenarios for tier in one.hierarchy.tiers))
-    places: list[tuple[Path, str | None]] = [(("metrics", i), name) for i, name in enumerate(spec.metrics)]
-    for number, claim in enumerate(spec.claims):
-        at: Path = ("claims", number)
-        places.append(((*at, "metric"), claim.metric))
-        for key, part in (("relative_to", claim.relative_to), ("than", claim.than)):
-            places.append(((*at, key, "metric"), part.metric if part else None))
-    for where, name in places:
-        message = None if name is None else metric_problem(name, tiers)
+    for where, name in named_metrics(spec):
+        message = metric_problem(name, tiers)
         if message is not None:
             problems.add(where, place_of(root, where), message, label(root, where))

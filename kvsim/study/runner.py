@@ -16,10 +16,10 @@ import joblib
 
 from kvsim.errors import KvsimError
 from kvsim.study.backends import Backend, parallel
-from kvsim.study.claims import Row
 from kvsim.study.journal import Journal, run_key
 from kvsim.study.loader import Study
 from kvsim.study.measure import Measured, Task, measure
+from kvsim.study.select import Row
 
 __all__ = ["Progress", "run_study"]
 

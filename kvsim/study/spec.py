@@ -1,14 +1,30 @@
-"""What a study file holds: base scenarios, axes, seeds, metrics, claims. Data only; nothing in it is code."""
+"""What a study file holds: what is run, what is claimed about it and what is shown. Data only, no code."""
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from kvsim.scenario.base import Index, Name, Spec
+from kvsim.scenario.base import Flag, Index, Name, Spec
 
-__all__ = ["DEFAULT_METRICS", "EVERY", "Aggregate", "AxisSpec", "ClaimSpec", "SelectionSpec", "StudySpec"]
+__all__ = [
+    "DEFAULT_METRICS",
+    "EVERY",
+    "Aggregate",
+    "AxisSpec",
+    "ClaimSpec",
+    "FigureSpec",
+    "MeasureSpec",
+    "Relation",
+    "SelectionSpec",
+    "StudySpec",
+    "TableSpec",
+    "ViewSpec",
+    "Where",
+]
 
 EVERY = "*"
 """In a selection: every value of the axis."""
@@ -37,6 +53,26 @@ def _one_or_several(value: Any) -> tuple[Any, ...]:
     return tuple(_single(each) for each in values)
 
 
+def _name_or_names(value: Any) -> Any:
+    return (value,) if isinstance(value, str) else value
+
+
+def _file_name(value: str) -> str:
+    if not _OF_A_FILE.fullmatch(value):
+        raise ValueError(
+            f"{value!r} becomes the name of a file: letters, digits, '-' and '_' only, the first no '-'"
+        )
+    return value
+
+
+_OF_A_FILE = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_-]*")
+
+FileName = Annotated[str, AfterValidator(_file_name)]
+"""A name that is good for a file on every system."""
+
+Names = Annotated[tuple[Name, ...], BeforeValidator(_name_or_names), Field(min_length=1)]
+"""One name, or a list of them."""
+
 Scalar = Annotated[Any, AfterValidator(_single)]
 """Text, a number, true or false, kept as it is."""
 
@@ -47,6 +83,7 @@ Overrides = dict[str, Any]
 """Dotted path and value, as with `--set`."""
 
 Aggregate = Literal["mean", "min", "max", "median", "sum", "std", "count"]
+Relation = Literal["change", "ratio", "difference", "rank_correlation"]
 Slack = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
@@ -64,25 +101,19 @@ class AxisSpec(Spec):
 
 
 class SelectionSpec(Spec):
-    """Runs to compare with. What is not said is as in the claim."""
+    """Runs to compare with. What is not said is as in the measure."""
 
     metric: Name | None = None
-    """Default: the claim's metric."""
+    """Default: the measure's metric."""
     where: Where = Field(default_factory=dict)
-    """Laid over the claim's `where`; the value `*` frees an axis."""
+    """Laid over the measure's `where`; the value `*` frees an axis."""
     aggregate: Aggregate | None = None
-    """Default: the claim's aggregate."""
+    """Default: the measure's aggregate."""
 
 
-class ClaimSpec(Spec):
-    """A statement about the results that can be checked: measured number, operator, expected number."""
+class MeasureSpec(Spec):
+    """How runs become one number: select them, aggregate a figure of theirs, relate it to a baseline."""
 
-    name: Name
-    """Short name, unique in the study."""
-    text: str = ""
-    """The statement in words."""
-    source: str = ""
-    """Who says so, and where."""
     metric: Name
     """What is measured, such as `exposed_s.total`."""
     where: Where = Field(default_factory=dict)
@@ -91,9 +122,23 @@ class ClaimSpec(Spec):
     """How several runs become one number; `std` is that of a sample. Default mean."""
     relative_to: SelectionSpec | None = None
     """Measure relative to these runs. Default: the number itself."""
-    relation: Literal["change", "ratio", "difference"] = "change"
+    relation: Relation = "change"
     """With `relative_to`: `change` is measured / baseline - 1, `ratio` measured / baseline, `difference`
-    measured - baseline. Default change."""
+    measured - baseline, `rank_correlation` how alike both order the values of the axis `over` (Spearman).
+    Default change."""
+    over: Name | None = None
+    """The axis whose values a `rank_correlation` ranks."""
+
+
+class ClaimSpec(MeasureSpec):
+    """A statement about the results that can be checked: measured number, operator, expected number."""
+
+    name: Name
+    """Short name, unique in the study."""
+    text: str = ""
+    """The statement in words."""
+    source: str = ""
+    """Who says so, and where."""
     each: tuple[Name, ...] = ()
     """Axes: the claim is about every value (or combination) of them by itself. Default: about all runs
     together."""
@@ -107,6 +152,56 @@ class ClaimSpec(Spec):
     """How much may be missing, in the unit of the measured number. Default 0."""
     relative_tolerance: Slack = 0.0
     """The same as a share of the expected number; the larger of the two counts. Default 0."""
+    question: Flag = False
+    """An open question: its answer is the finding, and either is fine. Default false."""
+    note: str = ""
+    """What a reader should know, such as where a published statement contradicts the published table.
+    Default empty."""
+
+
+class ViewSpec(MeasureSpec):
+    """A measure taken at every combination of some axes, and shown."""
+
+    name: FileName
+    """Short name, unique among the tables or figures of the study; an image is called so."""
+    title: Name
+    """What it says, in words."""
+
+
+class TableSpec(ViewSpec):
+    """A measure as a table of numbers."""
+
+    rows: Names
+    """The axis, or axes, that go down."""
+    columns: Name | None = None
+    """The axis that goes across. Default: one column."""
+    spread: Flag = False
+    """Show `mean ± std` over the runs of a cell, the standard deviation that of a sample. Default false."""
+
+
+class FigureSpec(ViewSpec):
+    """A measure as a figure."""
+
+    kind: Literal["bars", "lines", "heat", "ranks"]
+    """`heat` writes its numbers into coloured cells; `ranks` joins the rank (1 = least) that each value of
+    `colour` has along `x`."""
+    x: Name
+    """The axis that goes across."""
+    y: Name | None = None
+    """The axis that goes down in a `heat`."""
+    colour: Name | None = None
+    """The axis told apart by colour; `ranks` needs it, `heat` has none. Default: one colour."""
+    panels: Name | None = None
+    """The axis with a panel of its own for every value. Default: one panel."""
+    spread: Literal["none", "std", "range"] = "none"
+    """Whiskers of bars and lines over the runs behind a mean: the standard deviation of the sample to both
+    sides, or from the least to the greatest. Default none."""
+
+    @property
+    def axes(self) -> dict[str, str]:
+        """The axes that it is drawn along, by the field that names each."""
+        named = {"panels": self.panels, "colour": self.colour, "y": self.y, "x": self.x}
+        return {field: axis for field, axis in named.items() if axis is not None}
 
 
 class StudySpec(Spec):
@@ -131,15 +226,28 @@ class StudySpec(Spec):
     seeds: tuple[Index, ...] = ()
     """Seeds; each run is repeated with every one. Default: the scenario's own."""
     metrics: tuple[Name, ...] = DEFAULT_METRICS
-    """Figures of a run to keep, as dotted paths into its summary. What claims need is kept besides."""
+    """Figures of a run to keep, as dotted paths into its summary. What claims, tables and
+    figures need is kept besides."""
     claims: tuple[ClaimSpec, ...] = ()
     """What is claimed about the results."""
+    tables: tuple[TableSpec, ...] = ()
+    """Tables of the reports."""
+    figures: tuple[FigureSpec, ...] = ()
+    """Figures of the reports. Default: one for each of the `metrics`."""
+
+    @property
+    def measures(self) -> Iterator[MeasureSpec]:
+        """Every measure taken of the results."""
+        yield from self.claims
+        yield from self.tables
+        yield from self.figures
 
     @property
     def kept_metrics(self) -> tuple[str, ...]:
-        """The metrics of the results: those listed, then those that only claims need."""
+        """The metrics of the results: those listed, then those that only measures need."""
         needed = list(self.metrics)
-        for claim in self.claims:
-            needed.append(claim.metric)
-            needed += [part.metric for part in (claim.relative_to, claim.than) if part and part.metric]
+        for measure in self.measures:
+            needed.append(measure.metric)
+            parts = (measure.relative_to, measure.than if isinstance(measure, ClaimSpec) else None)
+            needed += [part.metric for part in parts if part and part.metric]
         return tuple(dict.fromkeys(needed))

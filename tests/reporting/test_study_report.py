@@ -11,7 +11,8 @@ from kvsim.reporting.study_figures import metric_figure
 from kvsim.reporting.study_output import results_csv
 from kvsim.reporting.study_report import study_html, study_markdown
 from kvsim.reporting.study_text import figure_text, kind_of
-from kvsim.study.claims import Row, Verdict, check_claims
+from kvsim.study.claims import Verdict, check_claims
+from kvsim.study.select import Row
 from kvsim.study.spec import StudySpec
 
 if TYPE_CHECKING:

@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from kvsim.study.claims import Row, Verdict, check_claim
+from kvsim.study.claims import Verdict, check_claim
+from kvsim.study.select import Row
 from kvsim.study.spec import ClaimSpec
 
 AXES = {"work": ("rag", "chat"), "policy": ("lru", "fifo"), "seed": ("1", "2")}
@@ -171,3 +172,73 @@ def test_a_verdict_is_json() -> None:
     assert (data["verdict"], data["measured"], data["expected"]) == ("does not hold", 10, 7)
     assert [case["verdict"] for case in data["cases"]] == ["holds", "does not hold"]
     assert data["where"] == {"work": ["rag"]}
+
+
+def order(**sides: list[float]) -> list[Row]:
+    """Rows of the policies a, b, c, d under the modes `was` and `now`, one workload per argument."""
+    rows = []
+    for work, times in sides.items():
+        for mode, of in (("was", times[:4]), ("now", times[4:])):
+            places = zip("abcd", of, strict=True)
+            rows += [Row({"work": work, "mode": mode, "policy": p}, {"time": time}) for p, time in places]
+    return rows
+
+
+def check_order(rows: list[Row], **fields: Any) -> Verdict:
+    ranked: dict[str, Any] = {"relation": "rank_correlation", "over": "policy", "each": ["work"]}
+    ranked |= {"where": {"mode": "now"}, "relative_to": {"where": {"mode": "was"}}}
+    given = {"name": "c", "metric": "time", "operator": ">", "value": 0.3, **ranked, **fields}
+    works = tuple(dict.fromkeys(row.coordinates["work"] for row in rows))
+    axes = {"work": works, "mode": ("was", "now"), "policy": tuple("abcd")}
+    return check_claim(ClaimSpec.model_validate(given), axes, rows)
+
+
+def test_a_rank_correlation_goes_over_an_axis_with_ties_at_their_average_rank() -> None:
+    """Ranks 1, 2.5, 2.5, 4 against 3, 1, 2, 4; less their mean -1.5, 0, 0, 1.5 against .5, -1.5, -.5, 1.5.
+
+    The sum of products is 1.5, the sums of squares are 4.5 and 5: rho = 1.5 / sqrt(22.5) = 1 / sqrt(10).
+    """
+    rows = order(rag=[1, 2, 2, 40, 3, 1, 2, 9])
+    verdict = check_order(rows)
+    assert verdict.deciding.measured == pytest.approx(10**-0.5, rel=1e-15)
+    assert (verdict.verdict, verdict.deciding.runs) == ("holds", 4)
+    three = check_order(rows, where={"mode": "now", "policy": ["a", "b", "d"]}, operator="==", value=0.5)
+    assert three.verdict == "holds", "ranks 1, 2, 3 against 2, 1, 3"
+
+
+def test_a_rank_correlation_takes_another_selection_too() -> None:
+    """The order of `now` is that of `was` turned round; `was` against itself gives 1."""
+    verdict = check_order(
+        order(rag=[1, 2, 3, 4, 9, 8, 7, 6]), operator="<", value=None, than={"where": {"mode": "was"}}
+    )
+    assert (verdict.deciding.measured, verdict.deciding.expected) == (-1, 1)
+
+
+def test_cases_that_are_all_alike_neither_hold_nor_fail() -> None:
+    fine, alike = [1.0, 2, 3, 4, 1, 2, 3, 4], [5.0, 5, 5, 5, 1, 2, 3, 4]
+    verdict = check_order(order(rag=fine, chat=alike))
+    assert [case.verdict for case in verdict.cases] == ["holds", "undefined"]
+    assert verdict.verdict == "holds"
+    assert verdict.undefined[0].reason == "all 4 values of policy have the same time at mode was, work chat"
+    assert verdict.deciding.describe() == "work rag"
+    assert check_order(order(rag=fine[::-1], chat=alike), operator="<").verdict == "does not hold"
+    nothing = check_order(order(rag=alike, chat=alike))
+    assert nothing.verdict == "cannot be evaluated"
+    assert "all 4 values of policy" in nothing.to_dict()["reason"]
+
+
+@pytest.mark.parametrize("broken", [None, Row({"work": "chat", "mode": "now", "policy": "d"}, {}, "stuck")])
+def test_a_missing_or_failed_run_is_no_such_case(broken: Row | None) -> None:
+    fine = [1.0, 2, 3, 4, 1, 2, 3, 4]
+    rows = order(rag=fine, chat=fine)[:-1] + ([broken] if broken else [])
+    verdict = check_order(rows)
+    assert [case.verdict for case in verdict.cases] == ["holds", "cannot be evaluated"]
+    assert verdict.verdict == "cannot be evaluated"
+
+
+def test_json_says_question_and_note_where_they_say_something() -> None:
+    plain = check(where=RAG, value=7.5).to_dict()
+    assert not {"question", "note", "over"} & plain.keys()
+    said = check(where=RAG, value=1, question=True, note="see there").to_dict()
+    assert (said["question"], said["note"], said["verdict"]) == (True, "see there", "does not hold")
+    assert list(said)[:4] == ["name", "text", "source", "metric"]

@@ -195,3 +195,78 @@ def test_every_shipped_study_is_right(name: str) -> None:
     assert study.spec.name == name
     assert study.spec.description
     assert study.cells
+
+
+VIEWS = """\
+base: quickstart
+axes:
+  - {name: memory, variants: {small: {}, large: {hierarchy.tiers.gpu_fast.capacity: 128 kB}}}
+  - {name: overlap, path: execution.overlap, values: [serial, async]}
+  - {name: policy, path: policy.eviction, values: [lru, fifo]}
+seeds: [3, 4]
+claims:
+  - {name: c, metric: misses, operator: ">", value: 0, question: true, note: "It, once, was."}
+tables:
+  - {name: one, title: One, metric: hits, rows: memory, columns: overlap, spread: true}
+  - name: two
+    title: Two
+    metric: misses
+    rows: [memory, seed]
+    relative_to: {where: {overlap: serial}, metric: evictions}
+    relation: rank_correlation
+    over: policy
+figures:
+  - {name: f, title: F, kind: bars, metric: accesses, x: memory, colour: overlap, panels: policy, spread: std}
+  - {name: g, title: G, kind: heat, metric: misses, x: memory, y: overlap}
+  - {name: h, title: H, kind: ranks, metric: misses, x: overlap, colour: policy}
+"""
+
+
+def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) -> None:
+    spec = load(write(tmp_path, VIEWS.replace("seeds:", "metrics: [hit_rate]\nseeds:"))).spec
+    assert [table.rows for table in spec.tables] == [("memory",), ("memory", "seed")]
+    assert spec.figures[0].axes == {"panels": "policy", "colour": "overlap", "x": "memory"}
+    assert (spec.claims[0].question, spec.claims[0].note) == (True, "It, once, was.")
+    assert spec.kept_metrics == ("hit_rate", "misses", "hits", "evictions", "accesses")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("    over: policy\n", "", "11:5: tables.two.over: is required with rank_correlation"),
+        ("over: policy", "over: memory", "14:12: tables.two.rows.0: this axis is the one that rank_corr"),
+        ("over: policy", "over: seed", "14:20: tables.two.rows.1: this axis is the one that rank_correl"),
+        ("over: policy", "over: polcy", "17:11: tables.two.over: 'polcy' is no axis of this study; did y"),
+        ("    relation: rank_correlation\n", "", "16:11: tables.two.over: is for the relation rank_corre"),
+        ("{where: {overlap: serial}, met", "{where: {policy: lru}, met", "15:35: tables.two.relative_to.whe"),
+        ("    relative_to: {where: {overlap: serial}, metric: evictions}\n", "", "11:5: tables.two.relat"),
+        ("    rows: [m", "    where: {policy: lru}\n    rows: [m", "there must be two or more values of"),
+        ("rows: memory, col", "rows: overlap, col", "10:67: tables.one.columns: 'overlap' is used twice"),
+        ("rows: memory, ", "", "10:5: tables.one.rows: is required"),
+        ("rows: memory,", "rows: [],", "tables.one.rows: must have 1 or more elements, not 0"),
+        ("rows: [memory, seed]", "rows: [memory, sed]", "14:20: tables.two.rows.1: 'sed' is no axis of"),
+        ("spread: true", "aggregate: max, spread: true", "tables.one.spread: is for plain means only"),
+        ("spread: std}", "spread: std, relative_to: {}}", "figures.f.spread: is for plain means only"),
+        ("metric: hits", "metric: hit", "10:37: tables.one.metric: 'hit' is no figure of a run"),
+        ("metric: evictions", "metric: evictons", "tables.two.relative_to.metric: 'evictons' is no figure"),
+        ("name: f,", "name: a/b,", "19:12: figures.a/b.name: 'a/b' becomes the name of a file"),
+        ("name: g,", "name: F,", "20:12: figures.F.name: 'F' names two figures"),
+        ("name: two", "name: one", "11:11: tables.1.name: 'one' names two tables"),
+        ("title: G,", "", "20:5: figures.g.title: is required"),
+        ("kind: bars", "kind: bar", "19:31: figures.f.kind: must be one of bars, lines, heat, ranks"),
+        (", y: overlap", "", "20:5: figures.g.y: is required with kind heat"),
+        (", y: overlap", ", y: overlap, colour: policy", "figures.g.colour: means nothing with kind heat"),
+        (", y: overlap", ", y: overlap, spread: std", "figures.g.spread: means nothing with kind heat"),
+        (", colour: policy}", "}", "21:5: figures.h.colour: is required with kind ranks"),
+        (", colour: policy}", ", colour: policy, y: memory}", "figures.h.y: means nothing with kind ranks"),
+        ("panels: policy", "panels: overlap", "figures.f.colour: 'overlap' is used twice"),
+        ("question: true", "question: maybe", "claims.c.question: must be true or"),
+    ],
+)  # fmt: skip
+def test_a_problem_of_a_view_is_told_at_its_place(tmp_path: Path, old: str, new: str, told: str) -> None:
+    assert old in VIEWS
+    path = write(tmp_path, VIEWS.replace(old, new, 1))
+    with pytest.raises(ScenarioError) as raised:
+        load(path)
+    found = [str(problem).removeprefix(f"{path}:") for problem in raised.value.problems]
+    assert any(told in problem for problem in found), found

@@ -35,7 +35,8 @@ def test_conversions_lose_nothing_that_counts(invoke: Invoke, trace: Path, tmp_p
         extra = ("--to", "csv") if target.suffix == ".txt" else ()
         assert invoke("trace", "convert", source, target, *extra).code == 0
     header, *rows = trace.read_text().splitlines()
-    assert chain[-1].read_text().splitlines() == [header, *rows]
+    without_layer = [row.replace(",0,,,", ",,,,", 1) for row in rows]  # oracleGeneral has none to tell
+    assert chain[-1].read_text().splitlines() == [header, *without_layer]
     curves = [invoke("trace", "mrc", path).out for path in chain[:-1]]
     assert curves == curves[:1] * 3
     assert invoke("trace", "mrc", chain[-1], "--format", "csv").out == curves[0]

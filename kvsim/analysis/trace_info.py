@@ -23,7 +23,7 @@ def trace_info(rows: Iterable[PageRow]) -> dict[str, str]:
     for row in rows:
         page = numbers.setdefault(row.page, len(numbers))
         reads.append(page)
-        layers.add(row.layer)
+        layers.add(row.layer or 0)
         steps += row.step != last
         last = row.step
         with_mass += row.mass is not None

@@ -109,4 +109,8 @@ def _colours(points: Points, length: float, unit: str) -> dict[str, Any]:
         return {"colorscale": list(reversed(_DIVERGING)), "cmin": -1, "cmax": 1, "colorbar": bar}
     centre = 1.0 if spec.relation == "ratio" else 0.0
     reach = max(abs(number / length - centre) for number in points.numbers.values()) or 1.0
+    if spec.relation != "difference":
+        reach = min(
+            reach, 1.0 / length
+        )  # nothing falls by more than all of it: let that be the end both ways
     return {"colorscale": list(_DIVERGING), "cmin": centre - reach, "cmax": centre + reach, "colorbar": bar}

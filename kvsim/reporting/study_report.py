@@ -33,6 +33,8 @@ __all__ = ["study_html", "study_markdown"]
 
 MAX_ROWS = 1_000
 """Runs in the tables of a report; results.csv has them all."""
+MAX_CASES = 40
+"""Cases of a claim in the Markdown report."""
 MAX_FIGURES = 12
 _COLOURS = {"holds": "#00684C", "does not hold": "#A64500", "cannot be evaluated": "#5B6875"}
 _ANSWERED = "#1F2933"
@@ -58,13 +60,13 @@ def study_markdown(
         notes = [verdict.claim for verdict in verdicts if verdict.claim.note]
         lines += [f"- {_inline(claim.name)}: {_inline(claim.note)}" for claim in notes]
         lines += [""] if notes else []
-        for verdict in verdicts:
-            lines += _cases(verdict)
-    lines += _tables(spec, rows)
     for figure in spec.figures:
         if figure.name in images:
             lines += [f"## {_inline(figure.title)}", ""]
             lines += [f"![{_alternative(figure.title)}]({FOLDER}/{figure.name}.svg)", ""]
+    lines += _tables(spec, rows)
+    cases = [line for verdict in verdicts for line in _cases(verdict)]
+    lines += ["## Claims, case by case", "", *cases] if cases else []
     heads = columns(rows, spec.metrics)
     body = [result_row(row, spec.metrics, "error" in heads) for row in rows[:MAX_ROWS]]
     lines += ["## Results", "", *_pipes(heads, body), ""]
@@ -160,12 +162,19 @@ def _colour(verdict: Verdict) -> str:
 
 
 def _cases(verdict: Verdict) -> list[str]:
-    """The cases of a claim with several, below the table in Markdown."""
+    """The cases of a claim with several; of very many those that decide, for claims.json has them all."""
     if len(verdict.cases) < 2:
         return []
-    rows = [(case.describe(), *case_row(verdict.claim, case)) for case in verdict.cases]
+    shown = verdict.cases
+    if len(shown) > MAX_CASES:
+        shown = tuple(case for case in shown if case.verdict not in ("holds", "undefined"))[:MAX_CASES]
+    rows = [(case.describe(), *case_row(verdict.claim, case)) for case in shown]
     heads = ("case", "verdict", "measured", "claimed", "runs")
-    return [f"### {_inline(verdict.claim.name)}", "", *_pipes(heads, rows), ""]
+    left_out = len(verdict.cases) - len(shown)
+    lines = [f"### {_inline(verdict.claim.name)}", ""]
+    lines += [*_pipes(heads, rows), ""] if rows else []
+    lines += [f"{left_out} more of {len(verdict.cases)} cases are in `claims.json`.", ""] if left_out else []
+    return lines
 
 
 def _axes(rows: Sequence[Row]) -> list[tuple[str, str]]:

@@ -7,13 +7,15 @@ The entries themselves are YAML, in `models/`; links and hierarchy presets there
 from collections.abc import Iterable
 from fractions import Fraction
 from functools import lru_cache
+from typing import Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from kvsim.scenario.base import Count, Name, Number, Spec
+from kvsim.scenario.number_set import Numbers
 from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
 
-__all__ = ["FP16", "GpuSpec", "LlmSpec", "SchemeSpec"]
+__all__ = ["FP16", "FormatSpec", "GpuSpec", "LlmSpec", "SchemeRule", "SchemeSpec"]
 
 
 class LlmSpec(Spec):
@@ -79,8 +81,8 @@ def _exact(number: float) -> Fraction:
     return Fraction(repr(number))
 
 
-class SchemeSpec(Spec):
-    """A storage format of pages: its size, and what it costs to convert into it and back."""
+class FormatSpec(Spec):
+    """A storage format of a page: its size, and what it costs to convert into it and back."""
 
     name: Name
     """Name of the scheme, such as `fp16` or `q4_0`."""
@@ -96,6 +98,11 @@ class SchemeSpec(Spec):
     source: str = ""
     """Where the figures come from."""
 
+    @property
+    def figures(self) -> tuple[float, int | None, int | None, int]:
+        """What a run can tell formats apart by: everything but their names."""
+        return self.bits, self.compress, self.decompress, self.latency
+
     def bytes(self, scalars: int) -> int:
         """Bytes of a page of that many scalars: rounded down, but never 0."""
         return self.bytes_of_each((scalars,))[0]
@@ -109,6 +116,39 @@ class SchemeSpec(Spec):
     def exact_bytes(self, scalars: int) -> Fraction:
         """The same without rounding, for rates and sums."""
         return scalars * _exact(self.bits) / 8
+
+
+class SchemeRule(FormatSpec):
+    """A format of its own for the pages of some layers, head groups or both."""
+
+    layers: Numbers | None = None
+    """Layers it is for, from 0: a number, a range such as `0-1`, or a list of those. Default: all."""
+    head_groups: Numbers | None = None
+    """Head groups it is for, from 0, written alike; with `layers` too, both must fit. Default: all."""
+
+    @model_validator(mode="after")
+    def _is_for_some(self) -> Self:
+        if self.layers is None and self.head_groups is None:
+            raise ValueError("a rule needs `layers`, `head_groups` or both, to say which pages it is for")
+        return self
+
+    def fits(self, layer: int, head_group: int) -> bool:
+        """Whether the rule is for the pages of that layer and head group."""
+        if self.layers is not None and layer not in self.layers:
+            return False
+        return self.head_groups is None or head_group in self.head_groups
+
+
+class SchemeSpec(FormatSpec):
+    """A storage format of pages, and those that deviate from it: mixed precision."""
+
+    mixed: tuple[SchemeRule, ...] = ()
+    """Formats of the pages of some layers or head groups; the first rule that fits a page decides, and the
+    scheme itself where none does. Default: one format for all pages."""
+
+    def format_of(self, layer: int, head_group: int) -> FormatSpec:
+        """The format of the pages of that layer and head group."""
+        return next((rule for rule in self.mixed if rule.fits(layer, head_group)), self)
 
 
 FP16 = SchemeSpec(name="fp16", bits=16.0, source="IEEE 754 binary16: 2 bytes a scalar")

@@ -8,8 +8,10 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 from kvsim.scenario import geometry
+from kvsim.scenario.catalog import SchemeSpec
+from kvsim.scenario.number_set import NumberSet
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import DenseDecode, Mooncake, SparseDecode
+from kvsim.scenario.workload import DenseDecode, Mooncake, Replay, SparseDecode, Zipf
 from kvsim.units import format_bytes
 
 __all__ = ["RULES", "Check", "Finding", "Path", "Rule", "cross_check"]
@@ -157,6 +159,39 @@ def _sparse_reads_something(scenario: Scenario) -> Iterator[Finding]:
         yield ("workload",), "`sink_tokens`, `recent_tokens` and `top_k_tokens` are all 0: nothing is read"
 
 
+def _mixed(scenario: Scenario) -> Iterator[Finding]:
+    """Rules of mixed schemes ask for layers and head groups that the workload tells and has."""
+    schemes: list[tuple[Path, SchemeSpec | None]] = [(("scheme",), scenario.scheme)]
+    for index, tier in enumerate(scenario.hierarchy.tiers):
+        schemes.append((("hierarchy", "tiers", index, "scheme"), tier.scheme))
+    for path, scheme in schemes:
+        for index, rule in enumerate(scheme.mixed if scheme is not None else ()):
+            for which, field in enumerate(("layers", "head_groups")):
+                wrong = _not_there(scenario, which, getattr(rule, field))
+                if wrong is not None:
+                    yield (*path, "mixed", index, field), wrong
+
+
+def _not_there(scenario: Scenario, which: int, wanted: NumberSet | None) -> str | None:
+    """What is wrong with rules for those layers (`which` is 0) or head groups (1)."""
+    work, what = scenario.workload, ("layer", "head group")[which]
+    if wanted is None:
+        return None
+    if isinstance(work, (Zipf, Mooncake)) or (
+        isinstance(work, Replay) and work.format in ("mooncake", "oracle_general")
+    ):
+        told = "kv-hierarchy-lab's patterns, dense_decode, sparse_decode, replay of csv or jsonl, custom"
+        return f"the workload {work.kind!r} does not tell the {what} of a page (those that may: {told})"
+    places = geometry.page_places(scenario)
+    if places is None:
+        return None
+    last = max(place[which] for place in places)
+    if wanted.largest <= last:
+        return None
+    there = f"0 to {last}" if last else "only 0"
+    return f"there is no {what} {wanted.largest}: the pages of {work.kind!r} have {there}"
+
+
 def _room(scenario: Scenario) -> Iterator[Finding]:
     """A page fits every tier, and the pages of a layer fit tier 0 together."""
     tiers = scenario.hierarchy.tiers
@@ -187,29 +222,50 @@ def _layer_room(scenario: Scenario, page: int, capacity: int) -> Iterator[Findin
 def _context_room(scenario: Scenario) -> Iterator[Finding]:
     """The context a decode starts from finds room, as the placement puts it."""
     pages, tiers = geometry.initial_pages(scenario), scenario.hierarchy.tiers
-    sizes = [
-        (geometry.page_bytes(scenario, index), geometry.capacity_bytes(scenario, index))
-        for index in range(len(tiers))
-    ]
-    room = [capacity // page for page, capacity in sizes if page is not None and capacity is not None]
-    if not pages or len(room) < len(tiers):
+    runs = geometry.context_runs(scenario)
+    capacities = [geometry.capacity_bytes(scenario, index) for index in range(len(tiers))]
+    room = [capacity for capacity in capacities if capacity is not None]
+    if not runs or len(room) < len(tiers):
         return
     first = 0 if scenario.policy.placement == "fill" else len(tiers) - 1
-    left = pages
-    for index in range(first, len(tiers)):
-        placed = min(left, room[index])
-        left -= placed
-        if tiers[index].inclusive:
-            continue  # what lies there is an owner copy itself
-        for below in range(index + 1, len(tiers)):  # an inclusive tier below keeps copies, as far as it can
-            if tiers[below].inclusive:
-                copied = min(placed, room[below])
-                room[below] -= copied
-                placed -= copied
-    if left:
+    placed = _placed(runs, room, first, [tier.inclusive for tier in tiers])
+    if placed < pages:
         where = "the tiers" if first == 0 else f"tier {tiers[-1].name!r}, where `placement: last` puts it,"
-        message = f"the context at the start has {pages} pages; {where} can take {pages - left} of them"
+        message = f"the context at the start has {pages} pages; {where} can take {placed} of them"
         yield ("hierarchy", "tiers"), message
+
+
+def _placed(
+    runs: list[tuple[int, tuple[int, ...]]], room: list[int], tier: int, inclusive: list[bool]
+) -> int:
+    """How many pages find room (bytes by tier, used up here) from that tier on, in order."""
+    placed = 0
+    for count, sizes in runs:
+        left = count
+        while True:
+            taken = min(left, room[tier] // sizes[tier])
+            room[tier] -= taken * sizes[tier]
+            left -= taken
+            placed += taken
+            if not inclusive[tier]:  # what lies in an inclusive tier is an owner copy itself
+                _leave_copies(taken, sizes, room, tier, inclusive)
+            if not left:
+                break
+            if tier + 1 == len(room):
+                return placed
+            tier += 1
+    return placed
+
+
+def _leave_copies(
+    pages: int, sizes: tuple[int, ...], room: list[int], tier: int, inclusive: list[bool]
+) -> None:
+    """The inclusive tiers below keep copies of pages, as far as they can."""
+    for below in range(tier + 1, len(room)):
+        if inclusive[below]:
+            copied = min(pages, room[below] // sizes[below])
+            room[below] -= copied * sizes[below]
+            pages -= copied
 
 
 def _inclusive_room(scenario: Scenario) -> Iterator[Finding]:
@@ -239,6 +295,7 @@ RULES = (
     Rule(("model", "workload"), _needs_model),
     Rule(("model", "gpu", "execution.compute_time"), _compute_known),
     Rule(("workload",), _sparse_reads_something),
+    Rule(_SHAPE, _mixed),
     Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.access", "execution.max_steps"), _room),
     Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive"), _inclusive_room),
     Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive", "policy.placement"), _context_room),

@@ -5,9 +5,10 @@ The roofline of one decoded token in one layer, for a batch of B sequences with 
     bytes = 2 P/L + B C s        flops = 2 P/L B + 4 B C h d
     time  = max(bytes / (bandwidth e_b), flops / (peak e_f))
 
-with P active parameters (in fp16) and L layers, s bytes of KV per token and layer in the scenario's scheme,
-h query heads of d scalars, and e the efficiencies of `execution`. Attention costs 2 h d each for the scores
-and for the weighted sum, hence 4; a prompt attends causally, which halves its square term.
+with P active parameters (in fp16) and L layers, s bytes of KV per token and layer in the scenario's scheme
+(in a mixed one, in the format of that layer and head group), h query heads of d scalars, and e the
+efficiencies of `execution`. Attention costs 2 h d each for the scores and for the weighted sum, hence 4; a
+prompt attends causally, which halves its square term.
 
 All arithmetic is rational; each result is rounded up once, to a whole tick.
 """
@@ -15,6 +16,7 @@ All arithmetic is rational; each result is rounded up once, to a whole tick.
 from fractions import Fraction
 from math import ceil, floor
 
+from kvsim.scenario.catalog import FormatSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.units import TICKS_PER_SECOND
 
@@ -33,6 +35,7 @@ class ComputeModel:
         execution, model, gpu = scenario.execution, scenario.model, scenario.gpu
         self._given = execution.compute_time
         self._layers = model.layers if model is not None else 1
+        self._scheme = scenario.scheme
         if self._given is not None:
             return
         if model is None or gpu is None:
@@ -43,17 +46,42 @@ class ComputeModel:
         # Ticks per layer: to stream the weights, to stream one token of KV, to apply the weights to one
         # token, and to attend from one token to one token.
         self._stream_weights = 2 * weights * byte_ticks
-        self._stream_token = scenario.scheme.exact_bytes(model.kv_scalars_per_token_layer) * byte_ticks
+        self._stream_scalars = model.kv_scalars_per_token_layer * byte_ticks  # if one took a byte
+        self._stream_token = self._stream_in(scenario.scheme)
         self._apply_weights = 2 * weights * flop_ticks
         self._attend_token = 4 * model.heads * model.head_dim * flop_ticks
 
-    def layer_ticks(self, batch: int, context_tokens: int) -> int:
-        """One layer of one decode step: one new token for each of `batch` sequences of that context."""
+    def layer_ticks(
+        self, batch: int, context_tokens: int, layer: int | None = None, head_group: int = 0
+    ) -> int:
+        """One layer of one decode step: one new token for each of `batch` sequences of that context.
+
+        Which layer matters where the scheme has rules; None: they do not count.
+        """
         if self._given is not None:
             return self._given
-        stream = self._stream_weights + batch * context_tokens * self._stream_token
+        token = self._stream_token
+        if layer is not None and self._scheme.mixed:
+            token = self._stream_in(self._scheme.format_of(layer, head_group))
+        stream = self._stream_weights + batch * context_tokens * token
         compute = batch * (self._apply_weights + context_tokens * self._attend_token)
         return ceil(max(stream, compute))
+
+    def step_ticks(self, batch: int, context_tokens: int) -> list[int]:
+        """Every layer of one decode step, in order."""
+        if self._given is not None or not self._scheme.mixed:
+            return [self.layer_ticks(batch, context_tokens)] * self._layers
+        known: dict[float, int] = {}
+        ticks: list[int] = []
+        for layer in range(self._layers):
+            bits = self._scheme.format_of(layer, 0).bits
+            if bits not in known:
+                known[bits] = self.layer_ticks(batch, context_tokens, layer)
+            ticks.append(known[bits])
+        return ticks
+
+    def _stream_in(self, format: FormatSpec) -> Fraction:
+        return format.exact_bytes(1) * self._stream_scalars
 
     def prefill_ticks(self, new_tokens: int, context_tokens: int = 0) -> int:
         """The whole model over `new_tokens` of a prompt that follow `context_tokens` already cached."""

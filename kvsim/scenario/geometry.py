@@ -4,24 +4,39 @@ Pure functions on specs. The checks use them to refuse what cannot run, the engi
 pages into bytes.
 """
 
-from math import ceil
+from itertools import groupby
+from math import ceil, lcm
 
-from kvsim.scenario.catalog import SchemeSpec
+from kvsim.scenario.catalog import FormatSpec, SchemeSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import DenseDecode, Mooncake, Replay, SparseDecode, SyntheticSpec, Zipf
 from kvsim.units import PageCount
 
 __all__ = [
+    "SYNTHETIC_HEAD_GROUPS",
+    "SYNTHETIC_LAYERS",
     "SYNTHETIC_SPREAD",
+    "Place",
     "capacity_bytes",
+    "context_runs",
     "full_pages",
     "initial_pages",
     "layer_pages",
     "page_bytes",
+    "page_places",
     "page_scalars",
     "scalars_of",
+    "tier_formats",
     "tier_scheme",
 ]
+
+Place = tuple[int, int]
+"""Layer and head group of a page."""
+
+SYNTHETIC_LAYERS = 16
+"""Layers that the pages of a synthetic workload belong to in turn."""
+SYNTHETIC_HEAD_GROUPS = 8
+"""Head groups that they belong to in turn."""
 
 SYNTHETIC_SPREAD = 64
 """A page of a synthetic workload has its base number of scalars, more or less up to this many."""
@@ -30,6 +45,30 @@ SYNTHETIC_SPREAD = 64
 def tier_scheme(scenario: Scenario, tier: int) -> SchemeSpec:
     """The storage format of pages in a tier: its own, or the scenario's."""
     return scenario.hierarchy.tiers[tier].scheme or scenario.scheme
+
+
+def page_places(scenario: Scenario) -> list[Place] | None:
+    """The layers and head groups that the workload has pages of; None if its spec does not say.
+
+    A page of a decode holds all KV heads of a layer: there is one head group, 0.
+    """
+    work = scenario.workload
+    if isinstance(work, SyntheticSpec):
+        period = lcm(SYNTHETIC_LAYERS, SYNTHETIC_HEAD_GROUPS)
+        pages = range(min(work.pages, period))
+        return [(page % SYNTHETIC_LAYERS, page % SYNTHETIC_HEAD_GROUPS) for page in pages]
+    if isinstance(work, (DenseDecode, SparseDecode)) and scenario.model is not None:
+        return [(layer, 0) for layer in range(scenario.model.layers)]
+    return None
+
+
+def tier_formats(scenario: Scenario, tier: int) -> list[FormatSpec]:
+    """The formats that pages have in a tier; where the workload does not tell, all they might have."""
+    scheme = tier_scheme(scenario, tier)
+    if not scheme.mixed:
+        return [scheme]
+    places = page_places(scenario)
+    return [*scheme.mixed, scheme] if places is None else [scheme.format_of(*place) for place in places]
 
 
 def page_scalars(scenario: Scenario) -> int | None:
@@ -54,14 +93,16 @@ def page_scalars(scenario: Scenario) -> int | None:
 
 
 def scalars_of(scenario: Scenario, size: int) -> int:
-    """The fewest scalars that take at least that many bytes in the scenario's scheme."""
+    """The fewest scalars that take at least that many bytes in the scenario's scheme, its rules aside."""
     return ceil(size / scenario.scheme.exact_bytes(1))
 
 
 def page_bytes(scenario: Scenario, tier: int) -> int | None:
     """Bytes of the workload's largest page in a tier; None as for `page_scalars`."""
     scalars = page_scalars(scenario)
-    return None if scalars is None else tier_scheme(scenario, tier).bytes(scalars)
+    if scalars is None:
+        return None
+    return max(format.bytes(scalars) for format in tier_formats(scenario, tier))
 
 
 def capacity_bytes(scenario: Scenario, tier: int) -> int | None:
@@ -107,3 +148,21 @@ def initial_pages(scenario: Scenario) -> int:
     if model is None or not isinstance(work, (DenseDecode, SparseDecode)):
         return 0
     return model.layers * work.batch * full_pages(work, 0)
+
+
+def context_runs(scenario: Scenario) -> list[tuple[int, tuple[int, ...]]]:
+    """The pages that exist when a decode starts, in the order they are placed.
+
+    Of each run of pages of one size: their number, and the bytes of one in each tier.
+    """
+    places, scalars = page_places(scenario), page_scalars(scenario)
+    pages = initial_pages(scenario)
+    if not pages or places is None or scalars is None:
+        return []
+    schemes = [tier_scheme(scenario, tier) for tier in range(len(scenario.hierarchy.tiers))]
+
+    def sizes(place: Place) -> tuple[int, ...]:
+        return tuple(scheme.format_of(*place).bytes(scalars) for scheme in schemes)
+
+    each = pages // len(places)
+    return [(each * len(list(alike)), size) for size, alike in groupby(places, sizes)]

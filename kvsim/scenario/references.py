@@ -2,7 +2,8 @@
 
 `gpu: h100-sxm`, `model: llama-3.1-8b`, `scheme: fp16` (of the scenario and of a tier) and
 `hierarchy: kv-hierarchy-lab` are names, or mappings with the name under `preset` and keys that refine the
-entry. A link takes its defaults from `link: pcie5-x16`, a tier from `memory: ddr5-4800-x8`; own keys win.
+entry. A rule of a mixed scheme is such a mapping. A link takes its defaults from `link: pcie5-x16`, a tier
+from `memory: ddr5-4800-x8`; own keys win.
 """
 
 from functools import cache
@@ -31,9 +32,11 @@ _PLACES: dict[Path, tuple[Catalog, str]] = {
     ("gpu",): ("gpus", "preset"),
     ("model",): ("llms", "preset"),
     ("scheme",): ("schemes", "preset"),
+    ("scheme", "mixed", "*"): ("schemes", "preset"),
     ("hierarchy",): ("hierarchies", "preset"),
     ("hierarchy", "tiers", "*"): ("memories", "memory"),
     ("hierarchy", "tiers", "*", "scheme"): ("schemes", "preset"),
+    ("hierarchy", "tiers", "*", "scheme", "mixed", "*"): ("schemes", "preset"),
     ("hierarchy", "links", "*"): ("links", "link"),
 }
 _NAMED_BY_USER = ("links", "memories", "hierarchies")  # the entry's own name is not the spec's

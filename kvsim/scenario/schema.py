@@ -2,6 +2,7 @@
 
 from typing import Any, get_args
 
+from kvsim.scenario.catalog import SchemeRule
 from kvsim.scenario.references import CATALOGS, Catalog, catalog
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import WorkloadSpec
@@ -12,6 +13,7 @@ _REFERENCES: dict[str, tuple[Catalog, str]] = {
     "GpuSpec": ("gpus", "preset"),
     "LlmSpec": ("llms", "preset"),
     "SchemeSpec": ("schemes", "preset"),
+    "SchemeRule": ("schemes", "preset"),
     "HierarchySpec": ("hierarchies", "preset"),
     "TierSpec": ("memories", "memory"),
     "LinkSpec": ("links", "link"),
@@ -47,6 +49,8 @@ def _with_reference(spec: dict[str, Any], kind: Catalog, key: str) -> dict[str, 
     }
     refined = {**spec, "properties": {key: names, **spec["properties"]}}
     required = refined.pop("required", [])
+    if spec["title"] == SchemeRule.__name__:  # a name alone would not say which pages it is for
+        return {**refined, "anyOf": [{"required": [field]} for field in ("layers", "head_groups")]}
     if key == "preset":  # the name alone will do, and stands for all that is required
         return {"anyOf": [names, refined]}
     return {**refined, "required": [field for field in required if field == "name"]}  # a base may give more

@@ -126,7 +126,8 @@ def _message(error: ErrorDetails, path: Path, data: Any, top: type[Spec]) -> str
     if kind == "union_tag_not_found":
         return "is required; it says which workload this is"
     if kind in _MAPPING_ERRORS:
-        named = "a catalog name or " if "preset" in reference_keys(path) else ""
+        may_be_named = "preset" in reference_keys(path) and isinstance(path[-1], str)
+        named = "a catalog name or " if may_be_named else ""
         return f"must be {named}a mapping of keys to values, not {_shown(given)}"
     if kind == "value_error":
         return str(context["error"])

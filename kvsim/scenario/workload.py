@@ -186,8 +186,8 @@ class Replay(Spec):
     """`trace`: a page id means the same page everywhere. `layer`: ids count within a layer and head group.
     Default `trace`."""
     page_bytes: Bytes | None = None
-    """Bytes of every page in the scenario's scheme. Default: the largest size its rows give, in bytes or
-    else, with a model, in tokens; a trace without sizes then has pages of 16 tokens."""
+    """Bytes of every page in the scenario's scheme, its rules aside. Default: the largest size its rows
+    give, in bytes or else, with a model, in tokens; a trace without sizes then has pages of 16 tokens."""
 
 
 class _Decode(Spec):

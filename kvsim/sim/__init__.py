@@ -18,15 +18,17 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
     is emptied, in the background, to its low one.
 5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
-    once if any page was found there. Then the pages are unpinned, and the pages the layer creates are
-    born.
+    once if any page was found there (in `serial` for each such page); where formats differ in it, the
+    longest of theirs (in `serial` each its own). Then the pages are unpinned, and the pages the layer
+    creates are born.
 6.  *Moves* ask for room at their target, first come first served in order of decision, and wait for the
     page's earlier move. Then they cross the links. On arrival: the scheduler's slot is free, room at the
     source is given back and granted, the page's next move may start, waiting layers wake.
 7.  *Service.* A channel is held for set-up + size / rate, the rate being the least of the link's (or
     channel's) bandwidth, the read bandwidth of the tier left and the write bandwidth of the tier entered.
     Latencies are pure delay after it: the link's, the source's read latency on the first hop, the
-    target's write latency on the last.
+    target's write latency on the last. Codecs on the way, and their fixed time, are those of the page's
+    own formats at both ends; pages of all formats share the lanes.
 8.  *Chunks.* A route's chunk is the coarsest of its links'; a link without one moves whole transfers. The
     next lane starts when the first part is there and ends no earlier than the last part's arrival plus
     its service.

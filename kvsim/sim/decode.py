@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
 from itertools import islice
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, NamedTuple, TypeVar
 
 from simpy import Environment
 
@@ -58,6 +58,15 @@ class Tally:
         )
 
 
+class ReadLatency(NamedTuple):
+    """Ticks from the request to the first byte when a page is read in tier 0, its codec time included."""
+
+    ticks: int
+    """Of any page."""
+    by_page: list[int] | None = None
+    """Of each page, where formats differ in it."""
+
+
 M = TypeVar("M", bound=Mover)
 
 
@@ -73,14 +82,16 @@ class Decoder(ABC, Generic[M]):
         hierarchy: Hierarchy,
         mover: M,
         records: Records,
-        read_latency: int,
+        read_latency: ReadLatency,
         guess: PrefetchPolicy | None = None,
     ) -> None:
         self.env = env
         self.hierarchy = hierarchy
         self.mover = mover
         self.records = records
-        self.read_latency = read_latency
+        self.read_latency = read_latency.ticks
+        self.read_latencies = read_latency.by_page
+        hierarchy.notes_hits = self.read_latencies is not None
         self.guess = guess
         """Brings pages that nobody has asked for; None: nobody does."""
         self.steps = 0
@@ -164,7 +175,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         hierarchy: Hierarchy,
         mover: ConcurrentMover,
         records: Records,
-        read_latency: int,
+        read_latency: ReadLatency,
         *,
         lanes: list[Lane],
         depth: int,
@@ -238,7 +249,10 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _compute(self, plan: Plan, tally: Tally) -> Process:
         start = self.now
-        ticks = self.compute_ticks(plan) + (self.read_latency if plan.hits else 0)
+        ticks = self.compute_ticks(plan)
+        if plan.hits:
+            by_page = self.read_latencies
+            ticks += self.read_latency if by_page is None else max(by_page[page] for page in plan.found)
         if ticks:
             yield self.env.timeout(ticks)
         self.computed(plan, tally, start)
@@ -264,7 +278,11 @@ class SequentialDecoder(Decoder[SequentialMover]):
             if plan.prefetched:
                 hierarchy.speculation.judged(plan.prefetched, 0)
             start = mover.now
-            mover.now = end = start + self.compute_ticks(plan) + plan.hits * self.read_latency
+            by_page = self.read_latencies
+            reading = (
+                plan.hits * self.read_latency if by_page is None else sum(by_page[p] for p in plan.found)
+            )
+            mover.now = end = start + self.compute_ticks(plan) + reading
             tally.compute += end - start
             self.records.layers.add((tally.number, access.layer, start, end))
             hierarchy.release(plan)

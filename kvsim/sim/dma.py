@@ -5,11 +5,10 @@ from __future__ import annotations
 from heapq import heappop, heappush
 
 from kvsim.sim.move import Move
-from kvsim.sim.route import Route
 
 
 class Channel:
-    """The queue of one route between two tiers."""
+    """The queue from one tier to another, or to reads in place: pages of all kinds share it."""
 
     __slots__ = ("flying", "waiting")
 
@@ -22,9 +21,9 @@ class Channel:
 class DmaScheduler:
     """Launches moves in class order, and inside a class in the order they were submitted.
 
-    `max_in_flight` bounds the transfers of each route on its links (None: no bound);
-    `coalesce` lets up to that many neighbouring pages, ready at one moment for the same
-    route and class, travel as one transfer.
+    `max_in_flight` bounds the transfers from one tier to another on their links (None: no
+    bound); `coalesce` lets up to that many neighbouring pages, ready at one moment for the
+    same route and class, travel as one transfer.
     """
 
     def __init__(self, max_in_flight: int | None, coalesce: int) -> None:
@@ -32,7 +31,7 @@ class DmaScheduler:
         self.coalesce = coalesce
         self.unlimited = max_in_flight is None and coalesce == 1
         """Whether every move may go as soon as it is ready: nothing to schedule."""
-        self._channels: dict[Route, Channel] = {}
+        self._channels: dict[tuple[int, int], Channel] = {}
         self._ready: list[Move] = []
         self._submitted = 0
 
@@ -86,21 +85,21 @@ class DmaScheduler:
         if leader.launched or self.unlimited:
             leader.route.hops[leader.index].lane.raise_class(leader, cls)
         elif leader.submitted:
-            heappush(self._channel(leader.route).waiting, (cls, leader.submitted, leader))
+            heappush(self._channel(leader).waiting, (cls, leader.submitted, leader))
 
-    def landed(self, route: Route) -> None:
-        """A transfer of `route` has left its links: the next may go."""
-        channel = self._channel(route)
+    def landed(self, move: Move) -> None:
+        """The transfer of `move` has left its links: the next may go."""
+        channel = self._channel(move)
         channel.flying -= 1
         self._launch(channel)
 
-    def _channel(self, route: Route) -> Channel:
-        return self._channels.setdefault(route, Channel())
+    def _channel(self, move: Move) -> Channel:
+        return self._channels.setdefault((move.source, move.target), Channel())
 
     def _queue(self, move: Move) -> None:
         self._submitted += 1
         move.submitted = self._submitted
-        channel = self._channel(move.route)
+        channel = self._channel(move)
         heappush(channel.waiting, (move.cls, move.submitted, move))
         self._launch(channel)
 

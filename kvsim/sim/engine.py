@@ -14,10 +14,18 @@ from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_p
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.audit import Books, audit
-from kvsim.sim.decode import ConcurrentDecoder, Decoder, IdealDecoder, SequentialDecoder, limited
+from kvsim.sim.decode import (
+    ConcurrentDecoder,
+    Decoder,
+    IdealDecoder,
+    ReadLatency,
+    SequentialDecoder,
+    limited,
+)
 from kvsim.sim.dma import DmaScheduler
 from kvsim.sim.future import Foresight
 from kvsim.sim.hierarchy import Hierarchy
+from kvsim.sim.kinds import page_kinds
 from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
@@ -54,10 +62,11 @@ class Simulation:
         self.env = Environment()
         execution = scenario.execution
         self.records = Records(execution.records == "all")
-        sizes = _page_sizes(scenario, workload)
+        self.kinds = page_kinds(scenario, workload)
+        sizes = self.kinds.sizes(workload.page_scalars)
         self.residency = Residency(len(scenario.hierarchy.tiers), sizes, workload.initial_pages)
         capacities = _capacities(scenario, sizes)
-        self.topology = Topology(self.env, scenario, capacities)
+        self.topology = Topology(self.env, scenario, capacities, self.kinds)
         self._connect_records()
         policy = scenario.policy
         eviction = make_eviction(policy.eviction.name, self.residency, policy.eviction.options)
@@ -109,8 +118,9 @@ class Simulation:
 
     def _decoder(self) -> Decoder[Any]:
         execution = self.scenario.execution
-        first = self.scenario.hierarchy.tiers[0]
-        read_latency = first.read_latency + (first.scheme or self.scenario.scheme).latency
+        delay = self.scenario.hierarchy.tiers[0].read_latency
+        latencies = [delay + formats[0].latency for formats in self.kinds.formats]
+        read_latency = ReadLatency(*self.kinds.by_page(latencies))
         mover = self.hierarchy.mover
         if isinstance(mover, SequentialMover):
             return SequentialDecoder(self.env, self.hierarchy, mover, self.records, read_latency, self.guess)
@@ -208,17 +218,6 @@ def _lane_info(lane: Lane) -> LaneInfo:
         queue_ticks=lane.queueing,
         bytes_by_class=(classes[0], classes[1], classes[2], classes[3]),
     )
-
-
-def _page_sizes(scenario: Scenario, workload: Workload) -> list[int] | list[list[int]]:
-    """Bytes of a page per tier: one number for all pages, or a list of them."""
-    schemes = [tier.scheme or scenario.scheme for tier in scenario.hierarchy.tiers]
-    scalars = workload.page_scalars
-    if isinstance(scalars, int):
-        return [scheme.bytes(scalars) for scheme in schemes]
-    numbers = scalars.tolist()
-    tables = {scheme: scheme.bytes_of_each(numbers) for scheme in set(schemes)}
-    return [tables[scheme] for scheme in schemes]
 
 
 def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[int]:

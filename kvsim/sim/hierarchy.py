@@ -50,6 +50,8 @@ class Hierarchy:
         self.pinned_bytes = 0
         self.open_plans = 0
         """Announced layers not released yet."""
+        self.notes_hits = False
+        """Whether plans name the pages found in tier 0."""
         self._names = [spec.name for spec in specs]
         self._direct = [spec.access == "direct" for spec in specs]
         self._inclusive = [spec.inclusive for spec in specs]
@@ -125,6 +127,8 @@ class Hierarchy:
         self.policy.accessed(pages, 0)
         self.found[0] += len(pages)
         plan.hits += len(pages)
+        if self.notes_hits:
+            plan.found += tuple(pages)
         if self.speculation.pending:
             plan.prefetched += self.speculation.used(pages, self.residency.where)
 

@@ -40,7 +40,8 @@ class ConcurrentMover:
         """Lane to name to whoever gets the room that is being given back."""
         self._last: dict[int, Move] = {}
         self._on_arrival = cast(Callable[[Event], None], self._arrived)  # bound once: the hot path
-        self._routes = topology.routes
+        self._routes = topology.ways.between
+        self._ways_by_page = topology.ways_by_page
         for tier in self.tiers:
             tier.granted = self._grant  # type: ignore[assignment]  # tenants are moves
 
@@ -55,7 +56,8 @@ class ConcurrentMover:
         size: int,
         found: int | None = None,
     ) -> Move | None:
-        route = self._routes[source][target]
+        by_page = self._ways_by_page
+        route = (self._routes if by_page is None else by_page[page].between)[source][target]
         self._number = number = self._number + 1
         move = Move(self.env, number, size, cls, route, page, source, target, room, freed, self.step)
         tier = self.tiers[target]
@@ -84,7 +86,7 @@ class ConcurrentMover:
             self.tiers[tier].release(freed)
 
     def read(self, page: int, tier: int, size: int) -> Move | None:
-        return self._start(self._new(size, self.topology.read_route(tier), page, tier, NO_TIER, 0, 0))
+        return self._start(self._new(size, self.topology.read_route(page, tier), page, tier, NO_TIER, 0, 0))
 
     def under_way(self, page: int) -> Move | None:
         return self._last.get(page)
@@ -158,7 +160,7 @@ class ConcurrentMover:
         if self._unlimited:
             self._commit(move)
             return
-        self.dma.landed(route)
+        self.dma.landed(move)
         self._commit(move)
         if followers is not None:
             for follower in followers:
@@ -246,7 +248,8 @@ class SequentialMover(FreeMover):
         self.now = 0
         self.exposed = [0] * len(Cause)
         self._topology = topology
-        self._routes = topology.routes
+        self._routes = topology.ways.between
+        self._ways_by_page = topology.ways_by_page
         self._records = records if records.keep_events else None
         self._number = 0
         for tier in topology.tiers:
@@ -264,14 +267,16 @@ class SequentialMover(FreeMover):
         found: int | None = None,
     ) -> Move | None:
         at = source if found is None else found
-        self._cross(self._routes[at][target], size, cls, page, at, target)
+        by_page = self._ways_by_page
+        route = (self._routes if by_page is None else by_page[page].between)[at][target]
+        self._cross(route, size, cls, page, at, target)
         self.tiers[target].take(room)
         if freed:
             self.tiers[source].release(freed)
         return None
 
     def read(self, page: int, tier: int, size: int) -> Move | None:
-        self._cross(self._topology.read_route(tier), size, DEMAND, page, tier, NO_TIER)
+        self._cross(self._topology.read_route(page, tier), size, DEMAND, page, tier, NO_TIER)
         return None
 
     def _cross(self, route: Route, size: int, cls: int, page: int, source: int, target: int) -> None:

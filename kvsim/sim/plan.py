@@ -15,6 +15,8 @@ class Plan:
     bytes = 0
     """Pinned bytes of tier 0; only where layers are announced ahead."""
     hits = 0
+    found: tuple[int, ...] = ()
+    """The pages behind `hits`, where the hierarchy notes them."""
     absent = 0
     prefetched = 0
     """Pages of the plan that a speculative prefetch had brought already."""

@@ -10,11 +10,12 @@ from typing import Literal
 from simpy import Environment
 
 from kvsim.errors import SimulationError
-from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.sim.kinds import Formats, Kinds
 from kvsim.sim.lane import FifoLane, Hop, Label, Lane
 from kvsim.sim.link import Link, shares_bandwidth
+from kvsim.sim.move import NO_TIER
 from kvsim.sim.route import NO_ROUTE, Route
 from kvsim.sim.shared import Pool, SharedLane
 from kvsim.sim.tier import Tier
@@ -41,10 +42,20 @@ class Path:
     chunk: int | None
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Ways:
+    """The routes of pages of one kind."""
+
+    between: list[list[Route]]
+    """By source and target tier."""
+    reads: dict[int, Route]
+    """Of bytes read in place, by tier."""
+
+
 class Topology:
     """The tiers and lanes of one run, and the routes over them."""
 
-    def __init__(self, env: Environment, scenario: Scenario, capacities: list[int]) -> None:
+    def __init__(self, env: Environment, scenario: Scenario, capacities: list[int], kinds: Kinds) -> None:
         self.env = env
         self.scenario = scenario
         hierarchy = scenario.hierarchy
@@ -52,52 +63,76 @@ class Topology:
             Tier(env, k, spec.name, size)
             for k, (spec, size) in enumerate(zip(hierarchy.tiers, capacities, strict=True))
         ]
-        blueprint = _blueprint(hierarchy, scenario.scheme)
+        blueprint = _blueprint(hierarchy, kinds.formats)
         builder = _Builder(env, hierarchy, blueprint.shared)
-        self.routes = [
-            [builder.route(path) if path is not None else NO_ROUTE for path in paths]
-            for paths in blueprint.paths
-        ]
-        """The route a page takes, by source and target tier."""
-        self._reads = {tier: builder.route(path) for tier, path in blueprint.reads.items()}
+        routes = [builder.route(path) for path in blueprint.paths]
+        ways = {plan: plan.ways(routes) for plan in dict.fromkeys(blueprint.plans)}
+        self.ways, self.ways_by_page = kinds.by_page([ways[plan] for plan in blueprint.plans])
+        """The routes that pages take; those of each page by itself, if not all take the same."""
         self.lanes = builder.lanes
         for number, lane in enumerate(self.lanes):
             lane.number = number
 
-    def read_route(self, tier: int) -> Route:
-        """The route of bytes read in place, from a tier to the compute."""
-        return self._reads[tier]
+    def read_route(self, page: int, tier: int) -> Route:
+        """The route of a page read in place, from a tier to the compute."""
+        ways = self.ways if self.ways_by_page is None else self.ways_by_page[page]
+        return ways.reads[tier]
+
+
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """The ways of pages of one kind, before they are built: positions among the paths of the blueprint."""
+
+    between: tuple[tuple[int | None, ...], ...]
+    """By source and target tier; None from a tier to itself."""
+    reads: tuple[int, ...]
+    """How bytes are read in place, from tier 1 on."""
+
+    def ways(self, routes: list[Route]) -> Ways:
+        """The same with the routes along the paths."""
+        between = [[NO_ROUTE if at is None else routes[at] for at in row] for row in self.between]
+        return Ways(between, {tier: routes[at] for tier, at in enumerate(self.reads, start=1)})
 
 
 @dataclass(frozen=True, slots=True)
 class _Blueprint:
     """The machine before it is built."""
 
-    paths: tuple[tuple[Path | None, ...], ...]
-    """By source and target tier; None from a tier to itself."""
-    reads: dict[int, Path]
-    """How bytes are read in place, by tier."""
+    paths: tuple[Path, ...]
+    """What routes are built along; kinds of pages that take the same path share it."""
+    plans: tuple[_Plan, ...]
+    """By kind of pages."""
     shared: frozenset[tuple[str, str]]
     """(kind, name) of what must be built as shared lanes."""
 
 
 @lru_cache(maxsize=64)
-def _blueprint(hierarchy: HierarchySpec, scheme: SchemeSpec) -> _Blueprint:
+def _blueprint(hierarchy: HierarchySpec, kinds: tuple[Formats, ...]) -> _Blueprint:
     """Kept, because the runs of a study share few machines and finding paths costs as much as a short run."""
-    planner = _Planner(hierarchy, scheme)
-    tiers = range(len(hierarchy.tiers))
-    paths = tuple(tuple(planner.path(s, t) if s != t else None for t in tiers) for s in tiers)
-    reads = {tier: planner.path(tier, 0, in_place=True) for tier in tiers[1:]}
-    found = [*(path for row in paths for path in row if path is not None), *reads.values()]
-    return _Blueprint(paths, reads, _shared_lanes(hierarchy, found))
+    known: dict[tuple[int, int, Path], int] = {}
+    plans = tuple(_plan(_Planner(hierarchy, formats), known) for formats in kinds)
+    paths = tuple(path for _, _, path in known)
+    return _Blueprint(paths, plans, _shared_lanes(hierarchy, paths))
+
+
+def _plan(planner: _Planner, known: dict[tuple[int, int, Path], int]) -> _Plan:
+    """The plan of one kind; paths (from a tier, to one or to the compute) not `known` yet are added."""
+    tiers = range(len(planner.formats))
+
+    def number(source: int, target: int, path: Path) -> int:
+        return known.setdefault((source, target, path), len(known))
+
+    between = tuple(tuple(number(s, t, planner.path(s, t)) if s != t else None for t in tiers) for s in tiers)
+    reads = tuple(number(tier, NO_TIER, planner.path(tier, 0, in_place=True)) for tier in tiers[1:])
+    return _Plan(between, reads)
 
 
 class _Planner:
     """Finds paths: fewest links, then least latency, then order of declaration."""
 
-    def __init__(self, hierarchy: HierarchySpec, scheme: SchemeSpec) -> None:
+    def __init__(self, hierarchy: HierarchySpec, formats: Formats) -> None:
         self.hierarchy = hierarchy
-        self.scheme = scheme
+        self.formats = formats
         self.numbers = {tier.name: k for k, tier in enumerate(self.hierarchy.tiers)}
 
     def path(self, source: int, target: int, *, in_place: bool = False) -> Path:
@@ -111,7 +146,7 @@ class _Planner:
             final = position == len(links) - 1
             written = not (final and in_place)
             limits = [tiers[here].read_bandwidth, tiers[there].write_bandwidth if written else None]
-            delay = tiers[source].read_latency + self._scheme(source).latency if position == 0 else 0
+            delay = tiers[source].read_latency + self.formats[source].latency if position == 0 else 0
             delay += tiers[target].write_latency if final and written else 0
             direction: Direction = "up" if self.numbers[link.between[1]] == here else "down"
             limit = min((limit for limit in limits if limit is not None), default=None)
@@ -133,13 +168,9 @@ class _Planner:
             legs = [*legs, Leg("port", target.name, "down", target.write_bandwidth or slowest, 0)]
         return legs
 
-    def _scheme(self, tier: int) -> SchemeSpec:
-        return self.hierarchy.tiers[tier].scheme or self.scheme
-
     def _codec(self, source: int, target: int, legs: list[Leg]) -> list[Leg]:
-        """Compress before the links on the way to a narrower scheme, decompress after them."""
-        before = self._scheme(source)
-        after = self._scheme(target)
+        """Compress before the links on the way to a narrower format, decompress after them."""
+        before, after = self.formats[source], self.formats[target]
         if after.bits < before.bits and after.compress is not None:
             wire = int(after.compress * after.bits / before.bits)
             return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]
@@ -177,7 +208,7 @@ def _rate(link: LinkSpec, leg: Leg) -> int:
     return min(bandwidth, leg.limit or bandwidth)
 
 
-def _shared_lanes(hierarchy: HierarchySpec, paths: list[Path]) -> frozenset[tuple[str, str]]:
+def _shared_lanes(hierarchy: HierarchySpec, paths: tuple[Path, ...]) -> frozenset[tuple[str, str]]:
     """What must be built as shared lanes.
 
     A chunked transfer that meets one lane of varying rate anywhere on its route needs such

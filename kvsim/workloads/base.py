@@ -47,7 +47,11 @@ class Step:
 
 
 class Workload(Protocol):
-    """A stream of steps over pages numbered from 0; built from its spec."""
+    """A stream of steps over pages numbered from 0; built from its spec.
+
+    It may also have `page_layers` and `page_head_groups`, arrays that tell the layer and the head group of
+    every page by its number: see `places_of`.
+    """
 
     name: ClassVar[str]
 
@@ -79,3 +83,12 @@ class Workload(Protocol):
         while reading a trace.
         """
         ...
+
+
+def places_of(workload: Workload, which: Literal["page_layers", "page_head_groups"]) -> Pages | None:
+    """Layer or head group of each page, by its number; None if the workload does not tell.
+
+    Rules of mixed precision need them, for every page that will ever exist.
+    """
+    places: Pages | None = getattr(workload, which, None)
+    return places

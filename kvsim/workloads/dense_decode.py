@@ -40,19 +40,29 @@ class DenseDecode:
         self.page_scalars: int | NDArray[np.int64] = required_page_scalars(scenario)
         self.total_steps: int | None = spec.steps
 
+    @property
+    def page_layers(self) -> Pages:
+        """Layer of each page, those of pages to be born too."""
+        return self.geometry.page_layers(self._steps)
+
+    @property
+    def page_head_groups(self) -> Pages:
+        """Head group of each page: a page holds all heads of a layer."""
+        return np.zeros_like(self.page_layers)
+
     def steps(self) -> Iterator[Step]:
         """The steps; a page born in one is read from the next one on."""
         shape = self.geometry
         columns = [_Column(shape, layer, self._steps) for layer in range(shape.layers)]
         for step in range(self._steps):
-            ticks = self._compute.layer_ticks(shape.batch, shape.context_tokens + step)
+            ticks = self._compute.step_ticks(shape.batch, shape.context_tokens + step)
             if not shape.completes(step):
-                yield Step([LayerAccess(c.pages, ticks, layer) for layer, c in enumerate(columns)])
+                yield Step([LayerAccess(c.pages, ticks[layer], layer) for layer, c in enumerate(columns)])
                 continue
             created = [shape.created(layer, step) for layer in range(shape.layers)]
             yield Step(
                 [
-                    LayerAccess(column.pages, ticks, layer, created=created[layer])
+                    LayerAccess(column.pages, ticks[layer], layer, created=created[layer])
                     for layer, column in enumerate(columns)
                 ]
             )

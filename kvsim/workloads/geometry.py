@@ -84,6 +84,13 @@ class DecodeGeometry:
         first = self.initial_pages + (generation * self.layers + layer) * self.batch
         return np.arange(first, first + self.batch, dtype=np.int64)
 
+    def page_layers(self, steps: int) -> Pages:
+        """Layer of each page there is after so many steps."""
+        layers = np.arange(self.layers, dtype=np.int64)
+        generations = self.full_pages(steps) - self.first_full
+        born = np.tile(np.repeat(layers, self.batch), generations)
+        return np.concatenate((np.repeat(layers, self.batch * self.first_full), born))
+
     def numbers(self, layer: int, sequence: int, indices: NDArray[np.int64]) -> Pages:
         """Page numbers of a sequence's pages in a layer, by their index in the sequence."""
         old = (layer * self.batch + sequence) * self.first_full + indices

@@ -50,7 +50,7 @@ class PageRow:
     """Line of the file, or number of the record, from 1."""
     step: int
     page: PageId
-    layer: int = 0
+    layer: int | None = None
     head_group: PageId | None = None
     tokens: int | None = None
     """Tokens the page holds."""
@@ -237,7 +237,7 @@ def _row(path: str | Path, line: int, values: Mapping[str, Any]) -> PageRow:
         line,
         _count(path, line, "step", values["step"], 0),
         _id(path, line, "page", values["page"]),
-        _count(path, line, "layer", values["layer"], 0) if "layer" in values else 0,
+        _count(path, line, "layer", values["layer"], 0) if "layer" in values else None,
         _id(path, line, "head_group", values["head_group"]) if "head_group" in values else None,
         _count(path, line, "tokens", values["tokens"], 1) if "tokens" in values else None,
         _count(path, line, "bytes", values["bytes"], 1) if "bytes" in values else None,

@@ -15,7 +15,7 @@ from kvsim.scenario.compute import ComputeModel
 from kvsim.scenario.geometry import scalars_of
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import Replay as Spec
-from kvsim.workloads.base import LayerAccess, Step
+from kvsim.workloads.base import LayerAccess, Pages, Step
 from kvsim.workloads.page_trace import Format, PageId, PageRow, format_of, read_pages, refuse
 from kvsim.workloads.registry import register_workload
 from kvsim.workloads.synthetic import PAGE_TOKENS
@@ -31,10 +31,11 @@ CACHED = 1024
 class Replay:
     """The page reads of a trace: the rows of one step and layer are one access.
 
-    The layers of a step come in order of appearance. Pages are numbered in order of first appearance; each
-    appears in the last tier when it is first read. Without `page_bytes` the trace is read once before the
-    run, for the sizes of its pages; that takes memory for the distinct pages, never for the rows. Sizes are
-    rounded up to whole scalars.
+    The layers of a step come in order of appearance; a row without one is of layer 0. Pages are numbered
+    in order of first appearance; each appears in the last tier when it is first read. Without `page_bytes`
+    the trace is read once before the run, for the sizes of its pages, and once more for each of layer and
+    head group that the scheme has rules by; that takes memory for the distinct pages, never for the rows.
+    Sizes are rounded up to whole scalars. Compute times are those of the scheme without its rules.
     """
 
     name: ClassVar[str] = "replay"
@@ -66,14 +67,42 @@ class Replay:
             layers: dict[int, list[tuple[int, PageRow]]] = {}
             for row in rows:
                 number = numbers.setdefault(self._key(row), len(numbers))
-                layers.setdefault(row.layer, []).append((number, row))
+                layers.setdefault(row.layer or 0, []).append((number, row))
             yield Step([self._access(layer, reads) for layer, reads in layers.items()])
+
+    @property
+    def page_layers(self) -> Pages:
+        """Layer of each page; reads the trace. Raises TraceError at a row that does not tell it."""
+        return self._places("layer")
+
+    @property
+    def page_head_groups(self) -> Pages:
+        """Head group of each page, a number; as `page_layers`."""
+        return self._places("head_group")
+
+    def _places(self, field: Literal["layer", "head_group"]) -> Pages:
+        what = field.replace("_", " ")
+        numbers: dict[Key, int] = {}
+        places: list[int] = []
+        for row in self._rows():
+            place: PageId | None = getattr(row, field)
+            if place is None:
+                refuse(self._path, row.line, field, f"is missing, and the scheme has rules by {what}")
+            if not isinstance(place, int) or place < 0:
+                refuse(self._path, row.line, field, f"must be a number from 0 for rules by it, not {place!r}")
+            page = numbers.setdefault(self._key(row), len(numbers))
+            if page == len(places):
+                places.append(place)
+            elif place != places[page]:
+                twice = f"page {row.page!r} was of {what} {places[page]}, and the scheme has rules by {what}"
+                refuse(self._path, row.line, field, f"{twice}; `page_scope: layer` makes it two pages")
+        return np.array(places, dtype=np.int64)
 
     def _rows(self) -> Iterator[PageRow]:
         return read_pages(self._path, self._format)
 
     def _key(self, row: PageRow) -> Key:
-        return (row.layer, row.head_group, row.page) if self._by_layer else row.page
+        return (row.layer or 0, row.head_group, row.page) if self._by_layer else row.page
 
     def _access(self, layer: int, reads: list[tuple[int, PageRow]]) -> LayerAccess:
         where = f"step {reads[0][1].step}, layer {layer}"

@@ -53,6 +53,16 @@ class SparseDecode:
         self.page_scalars: int | NDArray[np.int64] = required_page_scalars(scenario)
         self.total_steps: int | None = spec.steps
 
+    @property
+    def page_layers(self) -> Pages:
+        """Layer of each page, those of pages to be born too."""
+        return self.geometry.page_layers(self._spec.steps)
+
+    @property
+    def page_head_groups(self) -> Pages:
+        """Head group of each page: a page holds all heads of a layer."""
+        return np.zeros_like(self.page_layers)
+
     def steps(self) -> Iterator[Step]:
         """The steps; a page born in one belongs to the window from the next one on."""
         shape = self.geometry
@@ -61,13 +71,13 @@ class SparseDecode:
             for layer in layers:
                 layer.advance(step)
             tokens = layers[0].pages_per_sequence * shape.page_tokens + shape.tail_tokens(step)
-            ticks = self._compute.layer_ticks(shape.batch, tokens)
+            ticks = self._compute.step_ticks(shape.batch, tokens)
             completes = shape.completes(step)
             yield Step(
                 [
                     LayerAccess(
                         layer.pages,
-                        ticks,
+                        ticks[number],
                         number,
                         created=shape.created(number, step) if completes else NO_PAGES,
                     )

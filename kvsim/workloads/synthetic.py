@@ -12,15 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.scenario.compute import ComputeModel
+from kvsim.scenario.geometry import SYNTHETIC_HEAD_GROUPS as HEAD_GROUPS
+from kvsim.scenario.geometry import SYNTHETIC_LAYERS as LAYERS
 from kvsim.scenario.geometry import SYNTHETIC_SPREAD as SPREAD
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import SyntheticSpec
-from kvsim.workloads.base import LayerAccess, Step
+from kvsim.workloads.base import LayerAccess, Pages, Step
 
 __all__ = ["HEAD_GROUPS", "LAYERS", "PAGE_TOKENS", "SyntheticWorkload"]
 
-LAYERS = 16
-HEAD_GROUPS = 8
 PAGE_TOKENS = 16
 
 S = TypeVar("S", bound=SyntheticSpec)
@@ -42,12 +42,25 @@ class SyntheticWorkload(ABC, Generic[S]):
     def __init__(self, scenario: Scenario) -> None:
         self.spec = spec = cast(S, scenario.workload)
         self._seed = scenario.seed if spec.seed is None else spec.seed
-        self._ticks = ComputeModel(scenario).layer_ticks(1, PAGE_TOKENS)
+        compute = ComputeModel(scenario)
+        self._ticks = [compute.layer_ticks(1, PAGE_TOKENS)] * LAYERS
+        if scenario.scheme.mixed:
+            self._ticks = [compute.layer_ticks(1, PAGE_TOKENS, k, k % HEAD_GROUPS) for k in range(LAYERS)]
         sizes = random.Random(self._seed)
         self.page_scalars: int | NDArray[np.int64] = np.array(
             [spec.base_scalars + sizes.randint(-SPREAD, SPREAD) for _ in range(spec.pages)], dtype=np.int64
         )
         self.total_steps: int | None = self.count()
+
+    @property
+    def page_layers(self) -> Pages:
+        """Layer of each page."""
+        return np.arange(self.spec.pages, dtype=np.int64) % LAYERS
+
+    @property
+    def page_head_groups(self) -> Pages:
+        """Head group of each page."""
+        return np.arange(self.spec.pages, dtype=np.int64) % HEAD_GROUPS
 
     def count(self) -> int:
         """Number of reads."""
@@ -61,7 +74,7 @@ class SyntheticWorkload(ABC, Generic[S]):
         """One step a read; a page's access is one object, yielded again each time it is read."""
         numbers = np.arange(self.spec.pages, dtype=np.int64)
         accesses = [
-            Step((LayerAccess(numbers[page : page + 1], self._ticks, layer=page % LAYERS),))
+            Step((LayerAccess(numbers[page : page + 1], self._ticks[page % LAYERS], layer=page % LAYERS),))
             for page in range(self.spec.pages)
         ]
         for page in islice(self.reads(random.Random(self._seed)), self.total_steps):

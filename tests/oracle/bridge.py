@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -65,16 +66,22 @@ def workload(case: Case) -> ExplicitWorkload:
     return ExplicitWorkload(steps, case.initial, np.array(case.scalars, dtype=np.int64), case.absent)
 
 
+# The same numbers come again and again: in other modes of a case, and in other cases.
+_size = cache(units.exact_bytes)
+_time = cache(units.exact_duration)
+_rate = cache(units.exact_bandwidth)
+
+
 def _speed(bandwidth: int | None) -> str | None:
-    return None if bandwidth is None else units.exact_bandwidth(bandwidth)
+    return None if bandwidth is None else _rate(bandwidth)
 
 
 def _tier(number: int, tier: Tier) -> dict[str, Any]:
     return {
         "name": f"tier{number}",
-        "capacity": units.exact_bytes(tier.capacity),
-        "read_latency": units.exact_duration(tier.read_latency),
-        "write_latency": units.exact_duration(tier.write_latency),
+        "capacity": _size(tier.capacity),
+        "read_latency": _time(tier.read_latency),
+        "write_latency": _time(tier.write_latency),
         "read_bandwidth": _speed(tier.read_bandwidth),
         "write_bandwidth": _speed(tier.write_bandwidth),
         "ports": tier.ports,
@@ -92,12 +99,12 @@ def _link(number: int, link: Link) -> dict[str, Any]:
         "between": (f"tier{link.near}", f"tier{link.far}"),
         "bandwidth": _speed(link.bandwidth),
         "bandwidth_down": _speed(link.bandwidth_down),
-        "latency": units.exact_duration(link.latency),
-        "setup": units.exact_duration(link.setup),
+        "latency": _time(link.latency),
+        "setup": _time(link.setup),
         "duplex": "half" if link.half else "full",
         "channels": link.channels,
         "channel_bandwidth": _speed(link.channel_bandwidth),
-        "chunk": None if link.chunk is None else units.exact_bytes(link.chunk),
+        "chunk": None if link.chunk is None else _size(link.chunk),
     }
 
 
@@ -115,7 +122,7 @@ def scenario(case: Case) -> Scenario:
             "execution": {
                 "overlap": case.mode,
                 "depth": case.depth,
-                "compute_time": units.exact_duration(0),
+                "compute_time": _time(0),
                 "dma": {"max_in_flight": case.max_in_flight},
             },
         }

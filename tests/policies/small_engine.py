@@ -63,18 +63,20 @@ class SmallEngine:
         """Announce a layer that reads the pages: pin, look up, promote what is not in tier 0."""
         self.future.reads += len(pages)
         self.pinned.update(pages)
-        hits = [page for page in pages if self.tier_of(page) == 0]
+        hits = [page for page in pages if page in self.tiers[0]]
         self.policy.accessed(hits, 0)
         for page in pages:
             if page in hits:
                 continue
-            self.policy.accessed([page], self.tier_of(page))
-            if self.tier_of(page) < 0:
-                if not self.make_room(self.tier_count - 1):
+            tier = self.tier_of(page)
+            self.policy.accessed([page], tier)
+            if tier < 0:
+                tier = self.tier_count - 1
+                if not self.make_room(tier):
                     continue
-                self._insert(page, self.tier_count - 1)
-            if self.tier_of(page) > 0 and self.make_room(0):
-                self._remove(page, self.tier_of(page))
+                self._insert(page, tier)
+            if tier > 0 and self.make_room(0):  # nothing moves what is pinned: it is there still
+                self._remove(page, tier)
                 self._insert(page, 0)
 
     def release(self) -> None:

@@ -13,20 +13,32 @@ from kvsim.policies import make_eviction, names
 from kvsim.registry import BadOption
 
 EVERY_POLICY = pytest.mark.parametrize("name", names()["eviction"])
-READS = st.lists(
-    st.tuples(st.lists(st.integers(0, 23), min_size=1, max_size=4, unique=True), st.booleans()), max_size=60
-)
-"""Layers of distinct pages, and whether everything is unpinned afterwards."""
+PAGES = 24
+
+
+def layer(number: int) -> tuple[list[int], bool]:
+    """One to four distinct pages, and whether everything is unpinned afterwards."""
+    number, released = divmod(number, 2)
+    number, more = divmod(number, 4)
+    pages = [number // PAGES**place % PAGES for place in range(1 + more)]
+    return list(dict.fromkeys(pages)), bool(released)
+
+
+READS = st.lists(st.integers(0, 8 * PAGES**4 - 1).map(layer), max_size=60)
+"""Layers; hypothesis draws one number for each, which is much quicker than to draw its parts."""
 
 
 def churn(name: str, reads: int, pages: int, seed: int = 5) -> SmallEngine:
     """A skewed random run over two tiers that together hold fewer pages than are read."""
     engine = SmallEngine(name, [16, 24])
-    draws = random.Random(seed)
+    go_on(engine, random.Random(seed), reads, pages)
+    return engine
+
+
+def go_on(engine: SmallEngine, draws: random.Random, reads: int, pages: int) -> None:
     for _ in range(reads):
         engine.read(sorted({min(draws.randrange(pages), draws.randrange(pages)) for _ in range(4)}))
         engine.release()
-    return engine
 
 
 @EVERY_POLICY
@@ -91,18 +103,26 @@ def test_an_absent_page_may_be_read_without_being_in_a_tier(name: str) -> None:
 
 @EVERY_POLICY
 def test_memory_does_not_grow_with_the_length_of_a_run(name: str) -> None:
-    short, long = (churn(name, reads, pages=100) for reads in (1_000, 6_000))
-    held_short, held_long = (bytes_held(engine.policy, without=(engine,)) for engine in (short, long))
-    assert held_long <= 1.25 * held_short
+    """What a policy holds goes up and down, as some clear up now and then; the peaks stay where they are."""
+    engine = SmallEngine(name, [16, 24])
+    draws = random.Random(5)
+    peaks = []
+    for _ in ("first half", "second half"):
+        held = []
+        for _ in range(20):
+            go_on(engine, draws, reads=100, pages=100)
+            held.append(bytes_held(engine.policy, without=(engine,)))
+        peaks.append(max(held))
+    assert peaks[1] <= 1.25 * peaks[0]
 
 
 @EVERY_POLICY
 def test_memory_of_pages_that_are_gone_is_bounded(name: str) -> None:
     """Per page number a few numbers may be kept, nothing that grows with the reads of a page."""
+    engine = SmallEngine(name, [8, 8])
     held = []
-    for rounds in (10, 60):
-        engine = SmallEngine(name, [8, 8])
-        for _ in range(rounds):
+    for more in (10, 30):
+        for _ in range(more):
             for page in range(200):
                 engine.read([page])
                 engine.release()

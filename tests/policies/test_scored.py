@@ -10,8 +10,6 @@ from kvsim.policies import make_eviction, names
 from kvsim.policies.eviction import scored
 from kvsim.policies.eviction.scored import ScorePolicy
 
-PAGES = 600
-
 
 class Crowd:
     """One tier with many pages, of which many are alike."""
@@ -23,6 +21,7 @@ class Crowd:
         self.pinned: set[int] = set()
         self.held: dict[int, None] = {}
         self.alike = alike
+        self.asked_for_sizes = False
         policy = make_eviction(name, self)
         assert isinstance(policy, ScorePolicy)
         self.policy = policy
@@ -34,6 +33,7 @@ class Crowd:
         return 0 if page in self.held else -1
 
     def bytes_of(self, page: int, tier: int) -> int:
+        self.asked_for_sizes = True
         return 4096 if self.alike else 4096 + 128 * (page % 5)
 
     def insert(self, page: int) -> None:
@@ -63,21 +63,35 @@ class Nothing(Crowd):
         self.step = 0
 
 
-@pytest.mark.parametrize("alike", [True, False])
+def looks_at_sizes(name: str) -> bool:
+    crowd = Crowd(name, alike=True)
+    crowd.insert(0)
+    crowd.policy.accessed([0], 0)
+    crowd.check()
+    return crowd.asked_for_sizes
+
+
+SORTS = [(name, alike) for name in scored_names() for alike in (True, False) if alike or looks_at_sizes(name)]
+"""Pages of different sizes are another case only for who looks at sizes."""
+
+
 @pytest.mark.parametrize("batch", [1, 24])
 @pytest.mark.parametrize("shortlist", [1, 8, 64])
-@pytest.mark.parametrize("name", scored_names())
+@pytest.mark.parametrize(("name", "alike"), SORTS)
 def test_a_crowd_leaves_in_the_order_of_plain_comparison(
     name: str, shortlist: int, batch: int, alike: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(scored, "SHORTLIST", shortlist)
     crowd = Crowd(name, alike)
     draws = random.Random(shortlist + batch)
-    for page in range(PAGES // 2):
+    # More pages than anyone looks at one by one (96) and than the largest pool holds (4 short lists).
+    held = 300 if shortlist == 64 else 160
+    universe = range(2 * held)
+    for page in range(held):
         crowd.insert(page)
     for step in range(1500 // batch):
         crowd.step += draws.choice([0, 1, 1, 1, 40 if step > 700 // batch else 2])
-        pages = draws.sample(range(PAGES) if step % 3 else range(PAGES // 8), batch)
+        pages = draws.sample(universe if step % 3 else universe[: held // 4], batch)
         if step % 5 == 4:  # what would go next is read after all, and pinned
             nearest = [entry[2] for entry in crowd.policy._shelves[0].sorted[: batch // 2 + 1]]
             pages = list(dict.fromkeys([*nearest, *pages]))
@@ -89,7 +103,7 @@ def test_a_crowd_leaves_in_the_order_of_plain_comparison(
                 crowd.policy.accessed([page], -1)
                 crowd.evict()
                 crowd.insert(page)
-        crowd.pinned = set(draws.sample(sorted(crowd.held), draws.choice([0, 3, 200])))
+        crowd.pinned = set(draws.sample(sorted(crowd.held), draws.choice([0, 3, 2 * held // 3])))
         crowd.check()
     crowd.pinned = set(crowd.held)
     assert crowd.check() is None

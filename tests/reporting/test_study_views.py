@@ -204,9 +204,9 @@ def test_heat_writes_its_numbers_and_leaves_cells_blank() -> None:
 @pytest.mark.parametrize(
     ("relation", "ends", "text"),
     [
-        ("change", (-200, 200), "+200"),
+        ("change", (-100, 100), "+200"),  # nothing falls by more than 100 %, so the colours end there
         ("difference", (-6, 6), "6.00"),
-        ("ratio", (-1, 3), "3"),
+        ("ratio", (0, 2), "3"),
     ],
 )
 def test_heat_is_centred_on_no_difference(relation: str, ends: tuple[float, float], text: str) -> None:

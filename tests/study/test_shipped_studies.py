@@ -25,6 +25,7 @@ IMAGE = re.compile(r"^## .*\n\n!\[.*\n\n", re.MULTILINE)
 """A heading, and the image below it."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STUDIES)
 def test_runs_and_its_claims_hold(name: str, tmp_path: Path, invoke: Callable[..., Any]) -> None:
     """Those that are no questions; the answer to a question stands in the committed report."""

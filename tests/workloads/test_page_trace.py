@@ -30,7 +30,7 @@ def test_csv_rows_are_read_field_by_field(tmp_path: Path) -> None:
     text = f"{head}\r\n7,0,.5,3,x,k,16,4096\r\n\r\n007,2,,,,1,,\r\n"
     assert list(read_pages(written(tmp_path, text))) == [
         PageRow(2, 0, 7, 3, "k", 16, 4096, 0.5),
-        PageRow(4, 2, "007", 0, 1),
+        PageRow(4, 2, "007", None, 1),
     ]
 
 

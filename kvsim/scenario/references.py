@@ -39,6 +39,8 @@ _PLACES: dict[Path, tuple[Catalog, str]] = {
     ("hierarchy", "tiers", "*", "scheme", "mixed", "*"): ("schemes", "preset"),
     ("hierarchy", "links", "*"): ("links", "link"),
 }
+_ON_THE_WAY = frozenset(place[:length] for place in _PLACES for length in range(len(place) + 1))
+"""Every place, and every path that leads to one."""
 _NAMED_BY_USER = ("links", "memories", "hierarchies")  # the entry's own name is not the spec's
 
 
@@ -74,7 +76,7 @@ def expand(root: Node, problems: Problems) -> Node:
 
 def _expand_below(node: Node, path: Path, problems: Problems, top: Node) -> Node:
     node = expand_at(node, path, problems, top)
-    if not any(_general(path) == place[: len(path)] for place in _PLACES):
+    if _general(path) not in _ON_THE_WAY:
         return node
     inner = {key: _expand_below(value, (*path, key), problems, top) for key, value in node.children()}
     if node.is_mapping:

@@ -279,10 +279,8 @@ class SequentialDecoder(Decoder[SequentialMover]):
                 hierarchy.speculation.judged(plan.prefetched, 0)
             start = mover.now
             by_page = self.read_latencies
-            reading = (
-                plan.hits * self.read_latency if by_page is None else sum(by_page[p] for p in plan.found)
-            )
-            mover.now = end = start + self.compute_ticks(plan) + reading
+            reads = plan.hits * self.read_latency if by_page is None else sum(by_page[p] for p in plan.found)
+            mover.now = end = start + self.compute_ticks(plan) + reads
             tally.compute += end - start
             self.records.layers.add((tally.number, access.layer, start, end))
             hierarchy.release(plan)

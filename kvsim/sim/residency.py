@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.errors import SimulationError
-from kvsim.workloads.base import Pages
+from kvsim.workloads.base import NO_PAGES, Pages
 
 NOWHERE = 63
 """Code of a page that no tier holds."""
@@ -110,6 +110,8 @@ class Residency:
 
     def kept_copies(self, tier: int) -> Pages:
         """Pages further up of which an inclusive tier keeps a copy."""
+        if not self.held:
+            return NO_PAGES
         pages = np.fromiter(self.held.keys(), np.int64, len(self.held))
         tiers = np.fromiter(self.held.values(), np.int64, len(self.held))
         copies: Pages = pages[tiers == tier]

@@ -168,12 +168,19 @@ class ScorePolicy(EvictionPolicy):
 
     def _plain(self, members: dict[int, None], divisor: float) -> int | None:
         """For a tier of a few pages: nothing beats looking at each."""
-        base, last, extra, pinned = self.base, self.last, self.extra, self.view.is_pinned
+        best = self._least(members, divisor)
+        if best is None or not self.view.is_pinned(best):
+            return best
+        return self._least([page for page in members if not self.view.is_pinned(page)], divisor)
+
+    def _least(self, pages: Iterable[int], divisor: float) -> int | None:
+        """Of pages in order of arrival the first of the smallest score."""
+        base, last, extra = self.base, self.last, self.extra
         least = float("inf")
         best = None
-        for page in members:  # in order of arrival
+        for page in pages:
             score = base[page] + last[page] / divisor + extra[page]
-            if score < least and not pinned(page):
+            if score < least:
                 least = score
                 best = page
         return best

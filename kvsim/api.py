@@ -64,6 +64,16 @@ class Run:
         """One row per transfer and hop."""
         return self._frames.transfers
 
+    @property
+    def exposure(self) -> pd.DataFrame:
+        """Exposed time by step, lane, class and cause: one row each."""
+        return self._frames.exposure
+
+    @property
+    def prefetches(self) -> pd.DataFrame:
+        """One row per transfer issued as a prefetch: its fate, what it saved, what it took."""
+        return self._frames.prefetches
+
     def write(self, directory: str | Path) -> Path:
         """Write scenario, summary, tables, report and trace into `directory` and return it.
 

@@ -22,6 +22,7 @@ import typer
 
 from kvsim import __version__
 from kvsim.errors import ScenarioError
+from kvsim.explain_cli import explain_command
 from kvsim.reported import reported
 from kvsim.study_cli import experiment_command
 from kvsim.trace_cli import app as trace_app
@@ -170,6 +171,7 @@ def schema_command() -> None:
 
 
 app.command("experiment")(reported()(experiment_command))
+app.command("explain")(reported()(explain_command))
 
 
 @contextmanager

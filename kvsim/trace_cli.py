@@ -16,16 +16,20 @@ import typer
 from kvsim.reported import reported
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from kvsim.scenario.scenario import Scenario
     from kvsim.workloads.page_trace import Format, PageRow
 
 __all__ = ["app"]
 
 CURVE_POINTS = 1000
+WIDEST = 1000
+"""Characters that a table may need."""
 
 app = typer.Typer(
     name="trace",
-    help="Inspect, convert and generate page traces; miss ratio against capacity.",
+    help="Inspect, convert and generate page traces; miss ratio against capacity, reuse and locality.",
     no_args_is_help=True,
 )
 
@@ -40,6 +44,15 @@ class TraceFormat(StrEnum):
     mooncake = "mooncake"
 
 
+class PageClasses(StrEnum):
+    """What puts pages into classes."""
+
+    auto = "auto"
+    layer = "layer"
+    head_group = "head_group"
+    popularity = "popularity"
+
+
 _Trace = Annotated[
     Path,
     typer.Argument(metavar="TRACE", help="Page trace: csv, jsonl, oracleGeneral, or Mooncake's requests."),
@@ -47,6 +60,12 @@ _Trace = Annotated[
 _FormatOption = Annotated[
     TraceFormat, typer.Option("--format", help="How the trace is written; auto: as its name says.")
 ]
+_Overrides = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=VALUE", help="Change one value, such as 'workload.length=10000'."),
+]
+_Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")]
+_Steps = Annotated[int | None, typer.Option(min=1, help="Take the first steps only.")]
 _OutFile = Annotated[
     Path, typer.Argument(metavar="OUT", help="File to write, such as x.csv, x.jsonl.gz, x.oracleGeneral.")
 ]
@@ -92,19 +111,63 @@ def generate_command(
         ),
     ],
     out: _OutFile,
-    overrides: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="A.B=VALUE", help="Change one value, such as 'workload.length=10000'."),
-    ] = None,
-    seed: Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")] = None,
-    steps: Annotated[int | None, typer.Option(min=1, help="Take the first steps only.")] = None,
+    overrides: _Overrides = None,
+    seed: _Seed = None,
+    steps: _Steps = None,
     to: _ToOption = TraceFormat.auto,
 ) -> None:
     """Write the page reads of a workload as a trace."""
     with reported():
-        changes = [*(overrides or ()), *(() if seed is None else (f"seed={seed}",))]
-        scenario = _scenario_of(source, changes)
+        scenario = _scenario_of(source, _changes(overrides, seed))
         _write(out, _first_steps(_rows_of(scenario), steps), to)
+
+
+@app.command("reuse")
+def reuse_command(
+    source: Annotated[
+        str,
+        typer.Argument(
+            metavar="TRACE|SCENARIO",
+            help="Page trace, or kind of a workload (`kvsim list`), or a scenario, whose workload is taken.",
+        ),
+    ],
+    format: _FormatOption = TraceFormat.auto,
+    by: Annotated[
+        PageClasses, typer.Option(help="What puts pages into classes; auto: the first that tells two apart.")
+    ] = PageClasses.auto,
+    window: Annotated[
+        int, typer.Option(min=1, help="Pages in the window whose regretted pages are ranked.")
+    ] = 64,
+    overrides: _Overrides = None,
+    seed: _Seed = None,
+    steps: _Steps = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Say how soon pages are read again, how deep in the LRU stack, and how well that can be foretold.
+
+    Recency, frequency, regret and a Markov chain each rank the next page before it is read.
+    """
+    with reported():
+        from kvsim.analysis.reuse import analyse, page_reads
+        from kvsim.errors import KvsimError
+        from kvsim.reporting.reuse import reuse_json, reuse_tables
+
+        changes = _changes(overrides, seed)
+        if format is TraceFormat.auto and _names_a_scenario(source):
+            rows = _rows_of(_scenario_of(source, changes), placed=True)
+        elif changes:
+            raise KvsimError(f"{source} is a trace: --set and --seed are for scenarios")
+        else:
+            rows = _read(Path(source), format)
+        reads = page_reads(_first_steps(rows, steps))
+        try:
+            found = analyse(reads, by.value, window)
+        except ValueError as error:
+            raise KvsimError(f"{source}: {error}") from None
+        if as_json:
+            typer.echo(reuse_json(found))
+            return
+        _print_wide(reuse_tables(found))
 
 
 @app.command("mrc")
@@ -154,13 +217,20 @@ def mrc_command(
             typer.echo(f"wrote {html}", err=True)
 
 
-def _rows_of(scenario: Scenario) -> Iterator[PageRow]:
-    """The page reads of a scenario's workload."""
+def _rows_of(scenario: Scenario, *, placed: bool = False) -> Iterator[PageRow]:
+    """The page reads of a scenario's workload.
+
+    If `placed`, with the layer and head group of each page where the workload tells them; otherwise with the
+    layer of each access.
+    """
     from kvsim.workloads import make_workload
+    from kvsim.workloads.base import places_of
     from kvsim.workloads.page_trace import PageRow
 
     workload = make_workload(scenario)
     scalars, size = workload.page_scalars, scenario.scheme.bytes
+    layers = places_of(workload, "page_layers") if placed else None
+    groups = places_of(workload, "page_head_groups") if placed else None
     line = 0
     for number, step in enumerate(workload.steps()):
         for access in step.layers:
@@ -168,13 +238,30 @@ def _rows_of(scenario: Scenario) -> Iterator[PageRow]:
             for page, mass in zip(access.pages.tolist(), masses, strict=True):
                 line += 1
                 held = size(scalars if isinstance(scalars, int) else int(scalars[page]))
-                yield PageRow(line, number, page, access.layer, bytes=held, mass=mass)
+                layer = access.layer if layers is None else int(layers[page])
+                group = None if groups is None else int(groups[page])
+                yield PageRow(line, number, page, layer, group, bytes=held, mass=mass)
+
+
+def _names_a_scenario(source: str) -> bool:
+    """Whether it is a scenario file, or a bare name of which there is no file."""
+    path = Path(source)
+    return path.suffix.lower() in (".yaml", ".yml") or (
+        path.name == source and not path.suffix and not path.exists()
+    )
+
+
+def _changes(overrides: list[str] | None, seed: int | None) -> list[str]:
+    return [*(overrides or ()), *(() if seed is None else (f"seed={seed}",))]
 
 
 def _first_steps(rows: Iterator[PageRow], steps: int | None) -> Iterator[PageRow]:
-    """The rows of the first steps, numbered from 0; all if None."""
+    """The rows of the first steps; all if None."""
+    seen, last = 0, -1
     for row in rows:
-        if steps is not None and row.step >= steps:
+        seen += row.step != last
+        last = row.step
+        if steps is not None and seen > steps:
             return
         yield row
 
@@ -208,8 +295,21 @@ def _write(out: Path, rows: Iterator[PageRow], format: TraceFormat) -> None:
     typer.echo(f"wrote {out}: {count} rows", err=True)
 
 
-def _print_ratios(sizes: list[int], ratios: dict[str, list[float]]) -> None:
+def _print_wide(tables: list[Table]) -> None:
+    """One below the other, rather too wide for a screen than cut."""
     from rich.console import Console
+    from rich.measure import Measurement
+
+    console = Console(highlight=False)
+    wide = console.options.update(max_width=WIDEST)
+    console.width = max(console.width, *(Measurement.get(console, wide, table).maximum for table in tables))
+    for number, table in enumerate(tables):
+        if number:
+            console.print()
+        console.print(table)
+
+
+def _print_ratios(sizes: list[int], ratios: dict[str, list[float]]) -> None:
     from rich.table import Table
 
     table = Table("capacity", *ratios, box=None, pad_edge=False)
@@ -217,5 +317,4 @@ def _print_ratios(sizes: list[int], ratios: dict[str, list[float]]) -> None:
         column.justify, column.no_wrap = "right", True
     for index, size in enumerate(sizes):
         table.add_row(f"{size:,}", *(f"{values[index]:.4f}" for values in ratios.values()))
-    needed = 16 + sum(max(len(name), 6) + 2 for name in ratios)  # rather too wide for a screen than cut
-    Console(highlight=False, width=max(Console().width, needed)).print(table)
+    _print_wide([table])

@@ -105,14 +105,25 @@ def _steps(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> tup
     return tuple(steps)
 
 
-def _links(draw: Draw, odd: Odd, tiers: int, size: int) -> tuple[Link, ...]:
+def _links(draw: Draw, odd: Odd, tiers: int, size: int, *, busy: bool) -> tuple[Link, ...]:
     """A random tree, now and then with one link more."""
     ends = [(draw(_integers(0, far - 1)), far) for far in range(1, tiers)]
     spare = [(near, far) for far in range(2, tiers) for near in range(far) if (near, far) not in ends]
     if spare and draw(_integers(0, 4)) == 0:
         ends.append(draw(st.sampled_from(spare)))
     chunked = draw(_booleans())
-    return tuple(_link(draw, odd, near, far, size if chunked else None) for near, far in ends)
+    links = [_link(draw, odd, near, far, size if chunked else None) for near, far in ends]
+    return tuple(_contested(draw, link, size) if busy else link for link in links)
+
+
+def _contested(draw: Draw, link: Link, size: int) -> Link:
+    """The same link, most often with priorities and chunks, and both directions in each other's way."""
+    return replace(
+        link,
+        half=link.half or draw(_booleans()),
+        chunk=link.chunk if draw(_integers(0, 3)) == 0 else max(1, size // draw(_any_of(3, 5, 9))),
+        priority=draw(_any_of(True, True, True, False)),
+    )
 
 
 def _link(draw: Draw, odd: Odd, near: int, far: int, size: int | None) -> Link:
@@ -153,6 +164,12 @@ def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
     )
 
 
+def _with_codec(draw: Draw, odd: Odd, tier: Tier) -> Tier:
+    """The same tier with a codec, or half of one, for its format."""
+    compress, decompress = (_speed(draw, odd) if draw(_booleans()) else None for _ in range(2))
+    return replace(tier, compress=compress, decompress=decompress, codec_latency=_delay(draw, odd))
+
+
 def _capacities(draw: Draw, tiers: int, needed: int, universe: int, largest: int) -> list[int]:
     """Room for the largest layer in tier 0, for all pages in the last, for anything in between.
 
@@ -172,8 +189,12 @@ def cases(
     *,
     absent_costs: bool = True,
     absent: Literal["appear", "compute"] | None = None,
+    busy: bool = False,
 ) -> Case:
-    """A valid case of that mode; without `absent_costs` its compute times do not depend on residency."""
+    """A valid case of that mode; without `absent_costs` its compute times do not depend on residency.
+
+    In `busy` ones links may go by class, tiers have codecs, and neighbours travel together.
+    """
     odd = Odd()
     initial = draw(_integers(1, 14))
     unseen = draw(_integers(0, 3))
@@ -190,10 +211,12 @@ def cases(
     count = draw(_integers(2, 4))
     capacities = _capacities(draw, count, needed, sum(scalars[:initial]), largest)
     tiers = [_tier(draw, odd, number, capacity) for number, capacity in enumerate(capacities)]
+    if busy:
+        tiers = [_with_codec(draw, odd, tier) for tier in tiers]
     fill = draw(_booleans())
     return Case(
         tiers=tuple(_valid(tiers, largest)),
-        links=_links(draw, odd, count, largest),
+        links=_links(draw, odd, count, largest, busy=busy),
         scalars=scalars,
         initial=initial,
         steps=steps,
@@ -202,6 +225,7 @@ def cases(
         absent=absent or draw(_any_of("appear", "compute")),
         fill=fill,
         max_in_flight=draw(_any_of(None, None, 1, 2)),
+        coalesce=draw(_any_of(1, 1, 2, 4)) if busy else 1,
     )
 
 

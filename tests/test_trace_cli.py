@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -74,11 +75,64 @@ def test_mrc_prints_a_row_a_size_and_a_column_a_policy(invoke: Invoke, trace: Pa
     assert '<script src="http' not in text
 
 
+def test_reuse_prints_classes_positions_and_predictors(invoke: Invoke, trace: Path) -> None:
+    outcome = invoke("trace", "reuse", trace)
+    assert (outcome.code, outcome.err) == (0, "")
+    classes, positions, predictors = (part.splitlines() for part in outcome.out.split("\n\n"))
+    assert classes[0].startswith("pages ")
+    assert [line.split()[0] for line in classes[1:4]] == ["all", "top", "to"]
+    assert classes[1].split()[1] == "2,000"
+    assert [line.split()[0] for line in positions[1:5]] == ["1", "2", "3", "5"]
+    assert [line.split()[0] for line in predictors[1:]] == ["recency", "frequency", "regret", "markov"]
+
+
+def test_reuse_agrees_with_the_miss_ratio_of_lru(invoke: Invoke, trace: Path) -> None:
+    told = json.loads(invoke("trace", "reuse", trace, "--json").out)
+    rows = invoke("trace", "mrc", trace, "--size", "8", "--size", "64").out.splitlines()[1:]
+    hit_rate = {position["high"]: position["hit_rate"] for position in told["positions"]}
+    for line in rows:
+        size, missed = line.split()
+        assert hit_rate[int(size)] == pytest.approx(1 - float(missed), abs=0.00005)
+    recency = told["predictors"][0]
+    assert told["ranks"] == [1, 8, 64]
+    assert recency["hit_rates"] == [hit_rate[rank] for rank in told["ranks"]]
+
+
+def test_reuse_takes_a_workload_as_generate_does(invoke: Invoke, trace: Path) -> None:
+    made = ("zipf", "--set", "workload.length=2000", "--seed", "3")
+    assert invoke("trace", "reuse", *made).out == invoke("trace", "reuse", trace).out
+    some = [invoke("trace", "reuse", *source, "--steps", "9", "--json").out for source in (made, (trace,))]
+    assert some[0] == some[1]
+    assert json.loads(some[0])["total"]["reads"] == 9
+
+
+def test_reuse_knows_the_places_of_a_scenarios_pages(invoke: Invoke, tiny: Path) -> None:
+    # kv-hierarchy-lab's pages are those of 16 layers and 8 head groups in turn.
+    assert json.loads(invoke("trace", "reuse", tiny, "--json").out)["by"] == "layer"
+    told = json.loads(invoke("trace", "reuse", tiny, "--json", "--by", "head_group").out)
+    assert [each["name"] for each in told["classes"]] == [str(group) for group in range(8)]
+    assert sum(each["reads"] for each in told["classes"]) == told["total"]["reads"] == 60
+
+
+def test_a_larger_window_of_regret_is_an_option(invoke: Invoke, trace: Path) -> None:
+    small, large = (
+        json.loads(invoke("trace", "reuse", trace, "--json", "--window", size).out) for size in ("4", "400")
+    )
+    assert small["predictors"][2]["name"] == "regret"
+    assert small["predictors"][2]["reciprocal_rank"] > large["predictors"][2]["reciprocal_rank"]
+
+
 @pytest.mark.parametrize(
     ("arguments", "reason"),
     [
         (("info", "gone.csv"), "gone.csv: cannot be read: No such file"),
         (("mrc", "gone.csv", "--policy", "lur"), "did you mean 'lru'?"),
+        (("reuse", "gone.csv"), "gone.csv: cannot be read: No such file"),
+        (("reuse", "gone"), "gone: is neither a file nor a shipped scenario"),
+        (("reuse", "gone.yaml"), "gone.yaml"),
+        (("reuse", "gone", "--format", "csv"), "gone: cannot be read"),
+        (("reuse", "gone.csv", "--seed", "1"), "gone.csv is a trace: --set and --seed are for scenarios"),
+        (("reuse", "zipf", "--by", "head_group"), "zipf: the trace does not tell the head group"),
         (("convert", "gone.csv", "out.jsonl"), "gone.csv: cannot be read"),
         (("generate", "zipff", "out.csv"), "zipff"),
         (("generate", "dense_decode", "out.csv"), "workload.steps: is required"),

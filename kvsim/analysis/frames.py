@@ -13,6 +13,8 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from kvsim.analysis.attribution import exposure
+from kvsim.analysis.prefetches import FATES, prefetches
 from kvsim.sim.records import CAUSE_COLUMNS, Table, TransferClass
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -58,12 +60,21 @@ class Frames:
     """One row per exposed interval: cause, and the lane and transfer waited for."""
     transfers: pd.DataFrame
     """One row per transfer and hop; a transfer that used no lane has one row with an empty lane."""
+    exposure: pd.DataFrame
+    """Exposed time by step, lane, class and cause: one row each."""
+    prefetches: pd.DataFrame
+    """One row per transfer issued as a prefetch: its fate, what it saved, what it took from demand."""
 
 
 def frames(result: RunResult) -> Frames:
     """All tables of a run."""
     return Frames(
-        steps=_steps(result), layers=_layers(result), stalls=_stalls(result), transfers=_transfers(result)
+        steps=_steps(result),
+        layers=_layers(result),
+        stalls=_stalls(result),
+        transfers=_transfers(result),
+        exposure=_exposure(result),
+        prefetches=_prefetches(result),
     )
 
 
@@ -118,6 +129,42 @@ def _stalls(result: RunResult) -> pd.DataFrame:
             "start_s": _seconds(of["start"]),
             "end_s": _seconds(of["end"]),
             "exposed_s": _seconds(of["end"] - of["start"]),
+        }
+    )
+
+
+def _exposure(result: RunResult) -> pd.DataFrame:
+    of = exposure(result)
+    return pd.DataFrame(
+        {
+            "step": of.step,
+            "lane": _names(of.lane, [lane.name for lane in result.lanes]),
+            "issued_class": _names(of.issued_cls, CLASS_NAMES),
+            "cause": _names(of.cause, CAUSE_NAMES),
+            "exposed_s": _seconds(of.ticks),
+        }
+    )
+
+
+def _prefetches(result: RunResult) -> pd.DataFrame:
+    """`needed_s` is empty unless the prefetch was late."""
+    of = prefetches(result)
+    needed = _seconds(of.needed)
+    needed[of.needed < 0] = np.nan
+    return pd.DataFrame(
+        {
+            "transfer": of.transfer,
+            "page": of.page,
+            "pages": of.pages,
+            "step": of.step,
+            "fate": _names(of.fate, FATES),
+            "wasted_pages": of.wasted,
+            "requested_s": _seconds(of.requested),
+            "needed_s": needed,
+            "arrived_s": _seconds(of.arrived),
+            "waited_s": _seconds(of.waited),
+            "saved_s": _seconds(of.saved),
+            "stolen_s": _seconds(of.stolen),
         }
     )
 

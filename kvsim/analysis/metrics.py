@@ -13,8 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from kvsim.analysis.attribution import NO_CLASS, Outstanding, exposure, outstanding
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
+from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
 from kvsim.analysis.queueing import littles_law
 from kvsim.sim.records import TransferClass
 from kvsim.sim.result import LaneInfo, RunResult
@@ -48,6 +50,9 @@ class LaneSummary:
     exposed_s: float | None
     """Time steps waited for transfers on this lane."""
     exposed_by_cause_s: Mapping[str, float] | None
+    outstanding_s: Mapping[str, float] | None
+    """Time with at least one transfer queued or in service, in `total` and as its parts: `hidden` under
+    compute, `waiting` while the step waited for this lane or another, `between` steps or after the last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +68,9 @@ class Summary:
     compute_s: float
     exposed_s: Mapping[str, float]
     """Time steps waited, by cause, and `total`."""
+    exposed_by_class_s: Mapping[str, float] | None
+    """The same time by the class with which the transfer that ended the wait was issued; `none` where a new
+    page waited for room."""
     hidden_s: float | None
     """Sum over lanes of the service time that overlaps compute."""
     overlap_efficiency: float | None
@@ -85,8 +93,11 @@ class Summary:
     """Bytes over links by class, and `total`; a route of two links counts twice."""
     links: Mapping[str, LaneSummary]
     """By lane name."""
-    prefetch: Mapping[str, int]
-    """issued = timely + late + wasted; dropped were never issued."""
+    prefetch: Mapping[str, int | float | None]
+    """issued = timely + late + wasted; dropped were never issued; polluted: misses on pages that a guess had
+    pushed out of tier 0. `late_saved_s`: by how much longer steps would have waited for late ones, had they
+    started when they were needed. `stolen_s`: time demand queued on a lane while a prefetch was served there,
+    summed over transfers."""
     evictions: int
     discards: int
     evictions_by_tier: Mapping[str, int]
@@ -116,6 +127,7 @@ def summarise(result: RunResult) -> Summary:
         makespan_s=_seconds(result.makespan_ticks),
         compute_s=_seconds(result.compute_ticks),
         exposed_s=_by_cause(result.exposed_ticks) | {"total": _seconds(exposed)},
+        exposed_by_class_s=_exposed_by_class(result) if complete else None,
         hidden_s=None if hidden is None else _seconds(sum(hidden)),
         overlap_efficiency=None if hidden is None else overlap_efficiency(sum(hidden), exposed),
         idle_s=_seconds(result.idle_ticks),
@@ -127,7 +139,7 @@ def summarise(result: RunResult) -> Summary:
         bytes_by_link=_bytes_by_link(result.lanes),
         bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
         links=_lanes(result, hidden),
-        prefetch=asdict(result.prefetch),
+        prefetch=_prefetch(result),
         evictions=sum(tier.evictions for tier in result.tiers),
         discards=sum(tier.discards for tier in result.tiers),
         evictions_by_tier={tier.name: tier.evictions for tier in result.tiers},
@@ -166,6 +178,7 @@ def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary
     known = hidden is not None
     waits = _exposed_by_lane(result) if known else []
     law = littles_law(result) if known else {}
+    work = outstanding(result) if known else []
     lanes = {}
     for index, info in enumerate(result.lanes):
         queue = law.get(info.name)
@@ -185,6 +198,7 @@ def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary
             hidden_s=None if hidden is None else _seconds(hidden[index]),
             exposed_s=_seconds(sum(waits[index])) if known else None,
             exposed_by_cause_s=_by_cause(waits[index]) if known else None,
+            outstanding_s=_outstanding(work[index]) if known else None,
         )
     return lanes
 
@@ -199,6 +213,25 @@ def _exposed_by_lane(result: RunResult) -> list[list[int]]:
         [exact_sum(length[key == lane * len(CAUSE_NAMES) + cause]) for cause in causes]
         for lane in range(len(result.lanes))
     ]
+
+
+def _exposed_by_class(result: RunResult) -> dict[str, float]:
+    names = dict(enumerate(CLASS_NAMES)) | {NO_CLASS: "none"}
+    return {names[cls]: _seconds(ticks) for cls, ticks in exposure(result).by_class().items()}
+
+
+def _outstanding(work: Outstanding) -> dict[str, float]:
+    parts = asdict(work) | {"total": work.total}
+    return {name: _seconds(ticks) for name, ticks in parts.items()}
+
+
+def _prefetch(result: RunResult) -> dict[str, int | float | None]:
+    """The counts of the engine, and the times that only the records of events tell."""
+    counts = asdict(result.prefetch)
+    if not result.records.keep_events:
+        return counts | {"late_saved_s": None, "stolen_s": None}
+    stolen = stolen_ticks(result, prefetches(result))
+    return counts | {"late_saved_s": _seconds(late_saved_ticks(result)), "stolen_s": _seconds(stolen)}
 
 
 def _bytes_by_link(lanes: tuple[LaneInfo, ...]) -> dict[str, dict[str, int]]:

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from kvsim.analysis.metrics import LaneSummary, Summary
 from kvsim.reporting import figures, page
+from kvsim.reporting.fates import fate_count, side_effects
 from kvsim.reporting.style import embed
 from kvsim.reporting.text import (
     bytes_text,
@@ -106,11 +107,14 @@ def _cards(summary: Summary) -> Iterator[tuple[str, str, str]]:
     if links:
         name = max(links, key=lambda lane: links[lane].utilisation)
         yield "Busiest link", percent_text(links[name].utilisation), f"{name}"
-    issued = summary.prefetch["issued"]
+    issued = fate_count(summary, "issued")
     if issued:
-        late, wasted = summary.prefetch["late"] / issued, summary.prefetch["wasted"] / issued
+        late, wasted = fate_count(summary, "late") / issued, fate_count(summary, "wasted") / issued
         note = f"{percent_text(late)} late · {percent_text(wasted)} wasted"
-        yield "Timely prefetches", percent_text(summary.prefetch["timely"] / issued), note
+        yield "Timely prefetches", percent_text(fate_count(summary, "timely") / issued), note
+        side = side_effects(summary)
+        if side:
+            yield "Prefetch, side effects", side[0], " · ".join(side[1:])
     yield "Makespan", duration_text(summary.makespan_s), f"{count_text(summary.steps)} steps"
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kvsim.analysis.metrics import Summary
+from kvsim.reporting.fates import prefetch_lines
 from kvsim.reporting.text import (
     NOT_RECORDED,
     bytes_text,
@@ -143,14 +144,7 @@ def _bytes(summary: Summary) -> Table:
 
 
 def _closing(summary: Summary) -> Iterator[str]:
-    fate = summary.prefetch
-    issued = fate["issued"]
-    if issued or fate["dropped"]:
-        shares = " · ".join(
-            f"{name} {percent_text(fate[name] / issued if issued else 0.0)}"
-            for name in ("timely", "late", "wasted")
-        )
-        yield f"{count_text(issued)} prefetches: {shares} · {count_text(fate['dropped'])} more dropped"
+    yield from prefetch_lines(summary)
     yield (
         f"{count_text(summary.steps)} steps · {count_text(summary.accesses)} page reads · "
         f"{count_text(summary.evictions)} evictions · {count_text(summary.discards)} discards"

@@ -11,7 +11,7 @@ from kvsim.scenario import geometry
 from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.number_set import NumberSet
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import DenseDecode, Mooncake, Replay, SparseDecode, Zipf
+from kvsim.scenario.workload import DenseDecode, Layers, Mooncake, Replay, SparseDecode, Zipf
 from kvsim.units import format_bytes
 
 __all__ = ["RULES", "Check", "Finding", "Path", "Rule", "cross_check"]
@@ -159,6 +159,18 @@ def _sparse_reads_something(scenario: Scenario) -> Iterator[Finding]:
         yield ("workload",), "`sink_tokens`, `recent_tokens` and `top_k_tokens` are all 0: nothing is read"
 
 
+def _layers(scenario: Scenario) -> Iterator[Finding]:
+    work = scenario.workload
+    if not isinstance(work, Layers):
+        return
+    if work.again is not None and work.again > work.reads:
+        message = f"of {work.reads} pages (`reads`), {work.again} cannot be read again"
+        yield ("workload", "again"), message
+    if scenario.scheme.bytes(geometry.scalars_of(scenario, work.page_bytes)) != work.page_bytes:
+        message = f"{work.page_bytes} bytes are no whole number of {scenario.scheme.name} scalars"
+        yield ("workload", "page_bytes"), message
+
+
 def _mixed(scenario: Scenario) -> Iterator[Finding]:
     """Rules of mixed schemes ask for layers and head groups that the workload tells and has."""
     schemes: list[tuple[Path, SchemeSpec | None]] = [(("scheme",), scenario.scheme)]
@@ -180,7 +192,9 @@ def _not_there(scenario: Scenario, which: int, wanted: NumberSet | None) -> str 
     if isinstance(work, (Zipf, Mooncake)) or (
         isinstance(work, Replay) and work.format in ("mooncake", "oracle_general")
     ):
-        told = "kv-hierarchy-lab's patterns, dense_decode, sparse_decode, replay of csv or jsonl, custom"
+        told = (
+            "kv-hierarchy-lab's patterns, dense_decode, sparse_decode, layers, replay of csv or jsonl, custom"
+        )
         return f"the workload {work.kind!r} does not tell the {what} of a page (those that may: {told})"
     places = geometry.page_places(scenario)
     if places is None:
@@ -208,14 +222,17 @@ def _room(scenario: Scenario) -> Iterator[Finding]:
 
 
 def _layer_room(scenario: Scenario, page: int, capacity: int) -> Iterator[Finding]:
-    pages = geometry.layer_pages(scenario)
+    pages, tile = geometry.layer_pages(scenario), scenario.execution.tile
     tiers = scenario.hierarchy.tiers
+    if pages is not None and tile is not None:
+        pages = min(pages, tile)
     if pages is None or pages * page <= capacity or any(tier.access == "direct" for tier in tiers):
         return  # pages in a `direct` tier are read there and need no room in tier 0
     needed = f"{pages} pages of {format_bytes(page)}, together {format_bytes(pages * page)}"
     yield (
         ("hierarchy", "tiers", 0, "capacity"),
-        f"a layer reads {needed}, but tier {tiers[0].name!r} holds {format_bytes(capacity)}",
+        f"a {'layer' if tile is None else 'tile'} reads {needed}, "
+        f"but tier {tiers[0].name!r} holds {format_bytes(capacity)}",
     )
 
 
@@ -295,6 +312,7 @@ RULES = (
     Rule(("model", "workload"), _needs_model),
     Rule(("model", "gpu", "execution.compute_time"), _compute_known),
     Rule(("workload",), _sparse_reads_something),
+    Rule(("workload", "scheme"), _layers),
     Rule(_SHAPE, _mixed),
     Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.access", "execution.max_steps"), _room),
     Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive"), _inclusive_room),

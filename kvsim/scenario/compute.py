@@ -2,13 +2,16 @@
 
 The roofline of one decoded token in one layer, for a batch of B sequences with a context of C tokens::
 
-    bytes = 2 P/L + B C s        flops = 2 P/L B + 4 B C h d
-    time  = max(bytes / (bandwidth e_b), flops / (peak e_f))
+    stream = 2 P/L / (w e_b) + B C s / (r e_b)
+    flops  = 2 P/L B + 4 B C h d
+    time   = max(stream, flops / (peak e_f))
 
-with P active parameters (in fp16) and L layers, s bytes of KV per token and layer in the scenario's scheme
-(in a mixed one, in the format of that layer and head group), h query heads of d scalars, and e the
-efficiencies of `execution`. Attention costs 2 h d each for the scores and for the weighted sum, hence 4; a
-prompt attends causally, which halves its square term.
+with w the bandwidth of the GPU's memory, where the weights are, and r the read bandwidth of tier 0, where
+attention finds the KV (w, unless the tier says otherwise: on-chip memory is faster); P active parameters (in
+fp16) and L layers, s bytes of KV per token and layer in the scenario's scheme (in a mixed one, in the format
+of that layer and head group), h query heads of d scalars, and e the efficiencies of `execution`. Attention
+costs 2 h d each for the scores and for the weighted sum, hence 4; a prompt attends causally, which halves its
+square term.
 
 All arithmetic is rational; each result is rounded up once, to a whole tick.
 """
@@ -40,13 +43,17 @@ class ComputeModel:
             return
         if model is None or gpu is None:
             raise ValueError("compute time needs `execution.compute_time`, or a model and a GPU")
-        byte_ticks = TICKS_PER_SECOND / (gpu.bandwidth * _decimal(execution.bandwidth_efficiency))
+        reached = _decimal(execution.bandwidth_efficiency)
+        byte_ticks = TICKS_PER_SECOND / (gpu.bandwidth * reached)
+        near = scenario.hierarchy.tiers[0].read_bandwidth or gpu.bandwidth
         flop_ticks = TICKS_PER_SECOND / (gpu.flops * _decimal(execution.flops_efficiency))
         weights = Fraction(model.active, model.layers)
         # Ticks per layer: to stream the weights, to stream one token of KV, to apply the weights to one
         # token, and to attend from one token to one token.
         self._stream_weights = 2 * weights * byte_ticks
-        self._stream_scalars = model.kv_scalars_per_token_layer * byte_ticks  # if one took a byte
+        self._stream_scalars = model.kv_scalars_per_token_layer * (  # if one took a byte
+            TICKS_PER_SECOND / (near * reached)
+        )
         self._stream_token = self._stream_in(scenario.scheme)
         self._apply_weights = 2 * weights * flop_ticks
         self._attend_token = 4 * model.heads * model.head_dim * flop_ticks

@@ -30,7 +30,10 @@ class ExecutionSpec(Spec):
     write-backs aside. `layered`: the next layers' pages are fetched while a layer computes. `async`: also
     prefetch across steps. `ideal`: transfers cost the step nothing. Default `async`."""
     depth: Count = 1
-    """Layers fetched ahead, in `layered` and `async`. Default 1."""
+    """Layers, or tiles of them, fetched ahead, in `layered` and `async`. Default 1."""
+    tile: Count | None = None
+    """Pages of a layer that are brought to tier 0 and attended together, before the next ones are: for a
+    first tier smaller than a layer, such as on-chip memory. Default: a layer is one tile."""
     compute_time: Duration | None = None
     """Compute time of one layer access. Default: the roofline of the model on the GPU."""
     flops_efficiency: Share = 0.6

@@ -4,12 +4,21 @@ Pure functions on specs. The checks use them to refuse what cannot run, the engi
 pages into bytes.
 """
 
+from fractions import Fraction
 from itertools import groupby
 from math import ceil, lcm
 
 from kvsim.scenario.catalog import FormatSpec, SchemeSpec
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import DenseDecode, Mooncake, Replay, SparseDecode, SyntheticSpec, Zipf
+from kvsim.scenario.workload import (
+    DenseDecode,
+    Layers,
+    Mooncake,
+    Replay,
+    SparseDecode,
+    SyntheticSpec,
+    Zipf,
+)
 from kvsim.units import PageCount
 
 __all__ = [
@@ -17,10 +26,12 @@ __all__ = [
     "SYNTHETIC_LAYERS",
     "SYNTHETIC_SPREAD",
     "Place",
+    "cached_steps",
     "capacity_bytes",
     "context_runs",
     "full_pages",
     "initial_pages",
+    "initial_parts",
     "layer_pages",
     "page_bytes",
     "page_places",
@@ -59,6 +70,8 @@ def page_places(scenario: Scenario) -> list[Place] | None:
         return [(page % SYNTHETIC_LAYERS, page % SYNTHETIC_HEAD_GROUPS) for page in pages]
     if isinstance(work, (DenseDecode, SparseDecode)) and scenario.model is not None:
         return [(layer, 0) for layer in range(scenario.model.layers)]
+    if isinstance(work, Layers):
+        return [(layer, 0) for layer in range(work.layers)]
     return None
 
 
@@ -78,6 +91,8 @@ def page_scalars(scenario: Scenario) -> int | None:
         return work.base_scalars + SYNTHETIC_SPREAD
     if isinstance(work, Zipf):
         return work.page_scalars
+    if isinstance(work, Layers):
+        return scalars_of(scenario, work.page_bytes)
     if isinstance(work, Replay):  # what its rows say is known when the trace has been read
         return None if work.page_bytes is None else scalars_of(scenario, work.page_bytes)
     if isinstance(work, Mooncake) and work.block_bytes is not None:
@@ -132,6 +147,8 @@ def layer_pages(scenario: Scenario) -> int | None:
         return 1
     if isinstance(work, Zipf):
         return min(work.pages_per_step, work.pages)
+    if isinstance(work, Layers):
+        return work.reads
     if not isinstance(work, (DenseDecode, SparseDecode)):
         return None
     steps = min(work.steps, scenario.execution.max_steps or work.steps)
@@ -142,9 +159,22 @@ def layer_pages(scenario: Scenario) -> int | None:
     return work.batch * readable
 
 
+def cached_steps(work: Layers, steps: int | None = None) -> int:
+    """How many of the first steps (default: of all) find in the memories what they read only once."""
+    return int((work.steps if steps is None else steps) * Fraction(repr(work.cached)))
+
+
+def initial_parts(work: Layers) -> tuple[int, int]:
+    """Pages of one layer that exist at the start, in the order they are placed: those idle, those read."""
+    again = work.reads if work.again is None else work.again
+    return work.idle, again + (work.reads - again) * cached_steps(work)
+
+
 def initial_pages(scenario: Scenario) -> int:
-    """Pages that exist when a decode starts, all layers and sequences; 0 for other workloads."""
+    """Pages that exist when a decode starts, all layers and sequences; 0 where pages appear later."""
     work, model = scenario.workload, scenario.model
+    if isinstance(work, Layers):
+        return work.layers * sum(initial_parts(work))
     if model is None or not isinstance(work, (DenseDecode, SparseDecode)):
         return 0
     return model.layers * work.batch * full_pages(work, 0)
@@ -164,5 +194,8 @@ def context_runs(scenario: Scenario) -> list[tuple[int, tuple[int, ...]]]:
     def sizes(place: Place) -> tuple[int, ...]:
         return tuple(scheme.format_of(*place).bytes(scalars) for scheme in schemes)
 
-    each = pages // len(places)
-    return [(each * len(list(alike)), size) for size, alike in groupby(places, sizes)]
+    work = scenario.workload
+    parts = initial_parts(work) if isinstance(work, Layers) else (pages // len(places),)
+    return [
+        (each * len(list(alike)), size) for each in parts if each for size, alike in groupby(places, sizes)
+    ]

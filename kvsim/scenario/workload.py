@@ -17,6 +17,7 @@ __all__ = [
     "ChatContinuation",
     "Custom",
     "DenseDecode",
+    "Layers",
     "LongTailMix",
     "MixedLocality",
     "Mooncake",
@@ -173,6 +174,40 @@ class Zipf(Spec):
     """Seed of its random numbers. Default: the scenario's seed."""
 
 
+class Layers(Spec):
+    """Layers that read and create so many pages of one size: a benchmark of a machine, a step in outline."""
+
+    kind: Literal["layers"] = "layers"
+    """Which workload this is."""
+    layers: Count = 1
+    """Layers of a step, one after another. Default 1."""
+    steps: Count = 1
+    """Number of steps. Default 1."""
+    page_bytes: Bytes
+    """Bytes of every page in the scenario's scheme, its rules aside."""
+    reads: Index = 1
+    """Pages that a layer reads in each step, all known at once. Default 1."""
+    again: Index | None = None
+    """How many of them are the same in every step; the others are read once and never again.
+    Default: all of them."""
+    cached: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+    """Share of the steps, spread evenly, that find their other pages in the memories; in the remaining steps
+    these pages are found nowhere, and computed. Default 1."""
+    creates: Index = 0
+    """Pages that each layer creates when it ends, in each step. Default 0."""
+    idle: Index = 0
+    """Pages of each layer that nobody reads, placed before all others: with `placement: fill` they are what
+    the first tier is full of. Default 0."""
+    new_tokens: Index = 0
+    """Tokens of a prompt that each step computes with the model, besides those of pages found nowhere; with
+    `execution.compute_time` each layer takes that instead. Default 0."""
+    page_tokens: Index = 0
+    """Tokens of a page: a page found is so much more context to attend to, one found nowhere so much more to
+    compute. Default 0: pages cost no compute."""
+    interval: Duration | None = None
+    """Time from the arrival of one step to that of the next. Default: each starts when the last has ended."""
+
+
 class Replay(Spec):
     """The page reads of a trace: rows of step, page and perhaps layer, head group, size, attention mass."""
 
@@ -268,6 +303,7 @@ WorkloadSpec = Annotated[
     | AdversarialBurst
     | MixedLocality
     | Zipf
+    | Layers
     | DenseDecode
     | SparseDecode
     | Mooncake

@@ -23,17 +23,26 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     creates are born.
 6.  *Moves* ask for room at their target, first come first served in order of decision, and wait for the
     page's earlier move. Then they cross the links. On arrival: the scheduler's slot is free, room at the
-    source is given back and granted, the page's next move may start, waiting layers wake.
+    source is given back and granted, the page's next move may start, waiting layers wake. With `coalesce`,
+    moves that become ready in a row at one occasion (an announcement, a layer's end, its reads in place, a
+    round of guesses, an arrival) cross as one transfer if they are of pages of rising number without a gap,
+    of one class, on one route, and not too many. All have the class and the place of the first; if one is
+    wanted more urgently, all are; the room and the waiters of each are seen to in their order.
 7.  *Service.* A channel is held for set-up + size / rate, the rate being the least of the link's (or
-    channel's) bandwidth, the read bandwidth of the tier left and the write bandwidth of the tier entered.
-    Latencies are pure delay after it: the link's, the source's read latency on the first hop, the
-    target's write latency on the last. Codecs on the way, and their fixed time, are those of the page's
-    own formats at both ends; pages of all formats share the lanes.
+    channel's) bandwidth in that direction, the read bandwidth of the tier left and the write bandwidth of
+    the tier entered. Latencies are pure delay after it: the link's, the source's read latency on the first
+    hop, the target's write latency on the last. Codecs on the way, and their fixed time, are those of the
+    page's own formats at both ends; pages of all formats share the lanes. The order of lanes is: compress,
+    ports of the source, links, ports of the target, decompress. Ports and codecs serve in order of arrival.
 8.  *Chunks.* A route's chunk is the coarsest of its links'; a link without one moves whole transfers. The
     next lane starts when the first part is there and ends no earlier than the last part's arrival plus
-    its service.
+    its service. Until it comes a channel is held, unless somebody more urgent takes it.
 9.  *Sharing.* Channels that together exceed the link, `fair` links and buses share bandwidth max-min, in
-    whole bytes per second. Under `priority` a more urgent class takes over at the next chunk boundary.
+    whole bytes per second. Under `priority` a more urgent class takes over at the next chunk boundary of
+    the link, set-up belonging to the first chunk, or at once from a transfer that waits for its last part.
+    Each less urgent transfer makes way at its own next boundary, as long as somebody more urgent waits; of
+    several at once the least urgent, then the last to arrive. It keeps its place: a class is served in
+    order of arrival at the lane, whenever a transfer was raised to it. A raise holds on all lanes.
 10. *Ahead.* In `layered` and `async`, while a layer computes, the next `depth` layers of the step are
     announced in order, each if its bytes fit tier 0 beside those already announced and the pages any of
     these creates. In `async` the prefetch policy is then asked, and its guesses are fetched if there is a

@@ -11,8 +11,9 @@ import numpy as np
 from kvsim.errors import AuditError
 from kvsim.sim.decode import Decoder
 from kvsim.sim.hierarchy import Hierarchy
-from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
+from kvsim.sim.records import CAUSE_COLUMNS, DEMAND, PREFETCH, STEP_COLUMNS, Records
 from kvsim.sim.residency import MOVING
+from kvsim.sim.result import PrefetchInfo
 from kvsim.sim.topology import Topology
 
 _FIRST_CAUSE = STEP_COLUMNS.index(CAUSE_COLUMNS[0])
@@ -130,8 +131,33 @@ def _pages(books: Books) -> Iterator[str]:
 
 
 def _prefetches(books: Books) -> Iterator[str]:
-    """Every prefetch was timely, late or wasted."""
-    info = books.hierarchy.speculation.info()
+    """Every prefetch was timely, late or wasted; what they displaced is elsewhere, unless read since."""
+    hierarchy = books.hierarchy
+    speculation = hierarchy.speculation
+    info = speculation.info()
     judged = info.timely + info.late + info.wasted
     if info.issued != judged:
         yield f"prefetches: {info.issued} were issued but {judged} judged"
+    back = [page for page in speculation.displaced if hierarchy.residency.tier_of(page) == 0]
+    if back:
+        yield f"prefetches: {len(back)} displaced pages are in tier 0, the first is page {min(back)}"
+    misses = hierarchy.absent + sum(hierarchy.found[1:])
+    if info.polluted > misses:
+        yield f"prefetches: {info.polluted} misses are laid at their door, but there were {misses}"
+    if books.records.keep_events:
+        yield from _fates(books.records, info, len(speculation.pending))
+
+
+def _fates(records: Records, info: PrefetchInfo, unread: int) -> Iterator[str]:
+    """The recorded prefetches are those that were counted, page by page."""
+    transfers = records.transfers
+    ahead = transfers.column("issued_cls") == PREFETCH
+    moved = int(transfers.column("pages")[ahead].sum())
+    fates = len(records.prefetches.array()) + unread
+    if info.issued != fates:
+        yield f"prefetches: {info.issued} were issued, the records have the fate of {fates}"
+    if moved > info.issued:
+        yield f"prefetches: {info.issued} were issued, but {moved} pages moved as prefetches"
+    late = int(transfers.column("pages")[ahead & (transfers.column("cls") == DEMAND)].sum())
+    if late < info.late:
+        yield f"prefetches: {info.late} were late, but only {late} pages became urgent on their way"

@@ -106,6 +106,8 @@ class Decoder(ABC, Generic[M]):
 
     def run(self, steps: Iterator[Step], progress: Callable[[int], None] | None) -> Process:
         """The process: one step after another until the workload ends."""
+        mover = self.mover
+        residency = self.hierarchy.residency
         for step in steps:
             start = self.end
             arrival = start if step.arrival_ticks is None else step.arrival_ticks
@@ -114,7 +116,7 @@ class Decoder(ABC, Generic[M]):
                 yield self.env.timeout(arrival - self.now)
                 start = arrival
             tally = Tally(self.steps, arrival, start)
-            self.mover.step = self.hierarchy.residency.step = self.steps
+            mover.step = residency.step = self.steps
             process = self.step(step, tally)
             if process is not None:
                 yield from process
@@ -268,6 +270,7 @@ class SequentialDecoder(Decoder[SequentialMover]):
     def step(self, step: Step, tally: Tally) -> None:
         mover = self.mover
         hierarchy = self.hierarchy
+        records = self.records
         mover.exposed = tally.exposed
         mover.now = tally.start
         for access in step.layers:
@@ -282,7 +285,8 @@ class SequentialDecoder(Decoder[SequentialMover]):
             reads = plan.hits * self.read_latency if by_page is None else sum(by_page[p] for p in plan.found)
             mover.now = end = start + self.compute_ticks(plan) + reads
             tally.compute += end - start
-            self.records.layers.add((tally.number, access.layer, start, end))
+            if records.keep_events:
+                records.layers.add((tally.number, access.layer, start, end))
             hierarchy.release(plan)
             hierarchy.create(plan)
             if self.guess is not None:

@@ -83,7 +83,8 @@ class DmaScheduler:
             return
         leader.cls = cls
         if leader.launched or self.unlimited:
-            leader.route.hops[leader.index].lane.raise_class(leader, cls)
+            for hop in leader.route.hops[: leader.index + 1]:  # its parts may be on several lanes
+                hop.lane.raise_class(leader, cls)
         elif leader.submitted:
             heappush(self._channel(leader).waiting, (cls, leader.submitted, leader))
 

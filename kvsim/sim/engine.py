@@ -37,6 +37,7 @@ from kvsim.sim.topology import UNBOUNDED, Topology
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
 from kvsim.workloads.base import Workload
+from kvsim.workloads.tiles import tiled
 
 Progress = Callable[[int], None]
 
@@ -78,7 +79,7 @@ class Simulation:
             self.residency,
             eviction,
             self._mover(),
-            Speculation(execution.dma.prefetch_limit),
+            Speculation(execution.dma.prefetch_limit, log=self._log_of_prefetches()),
             workload.absent,
             foresight,
         )
@@ -89,7 +90,8 @@ class Simulation:
 
     def run(self, progress: Progress | None) -> RunResult:
         """Let time pass until nothing happens any more, then audit."""
-        steps = limited(self.workload.steps(), self.scenario.execution.max_steps)
+        execution = self.scenario.execution
+        steps = tiled(limited(self.workload.steps(), execution.max_steps), execution.tile)
         process = self.env.process(self.decoder.run(steps, progress))
         with _patient_collector():
             self.env.run()
@@ -105,6 +107,9 @@ class Simulation:
             lane.log = self.records.hops.add
         for tier in self.topology.tiers:
             tier.log = self.records.space.add
+
+    def _log_of_prefetches(self) -> Callable[[tuple[int, int]], None] | None:
+        return self.records.prefetches.add if self.records.keep_events else None
 
     def _mover(self) -> Mover:
         overlap = self.scenario.execution.overlap

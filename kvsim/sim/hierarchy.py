@@ -110,6 +110,8 @@ class Hierarchy:
         births = Plan(plan.access, plan.epoch)
         if len(created):
             self.residency.look_up(created)  # makes the universe large enough
+        if self.speculation.displaced:
+            self.speculation.displaced.difference_update(created.tolist())
         for page in created.tolist():
             births.wait_for(self._bear(page, 0))
         if self._watermarks:
@@ -177,6 +179,8 @@ class Hierarchy:
                 self._fetch(plan, page, tier, cls)
 
     def _misses(self, tier: int, pages: list[int]) -> None:
+        if self.speculation.displaced:
+            self.speculation.missed(pages)
         if tier == NOWHERE:
             self.policy.accessed(pages, -1)
             self.absent += len(pages)
@@ -198,7 +202,7 @@ class Hierarchy:
             name = self._names[0]
             raise SimulationError(f"page {page} is read, but all of tier {name} is pinned: no room")
         if cls == PREFETCH:
-            self.speculation.issued += 1
+            self.speculation.issued_ahead(page)
         move = self._promote(page, tier, cls)
         if move is not None:
             plan.wait_for(move)
@@ -217,6 +221,7 @@ class Hierarchy:
     def prefetch(self, pages: Iterable[int]) -> None:
         """Bring pages up on speculation, as far as limit and room allow."""
         residency = self.residency
+        self.speculation.watches = True
         for page in pages:
             code = residency.where[page] if page < len(residency.where) else MOVING
             absent = code == NOWHERE and self._appears
@@ -239,7 +244,10 @@ class Hierarchy:
             if not self.make_room(self._last, self.residency.bytes_of(page, self._last)):
                 return False
             self._bear(page, self._last)
-        return self.make_room(0, self.residency.bytes_of(page, 0))
+        self.speculation.making_room = True
+        found = self.make_room(0, self.residency.bytes_of(page, 0))
+        self.speculation.making_room = False
+        return found
 
     def place(self, page: int, tier: int) -> None:
         """Put a page where it is when the run starts; its room is taken by whoever places it."""
@@ -303,7 +311,7 @@ class Hierarchy:
             policy.removed(page, tier)
             policy.evicted(page, tier)
             self.evictions[tier] += 1
-            if not tier and self.speculation.pending:
+            if not tier and self.speculation.watches:
                 self.speculation.evicted(page)
             self._send_down(page, tier, cls)
         return True

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from simpy import Environment, Event
 from simpy.events import NORMAL
 
+from kvsim.sim.express import Express, Holder, book, schedule
 from kvsim.sim.records import TransferClass
 from kvsim.units import TICKS_PER_SECOND
 
@@ -41,6 +42,8 @@ class Hop:
     """Ticks the channel is held before the first byte."""
     delay: int
     """Ticks from leaving the lane to the far end; occupies nothing."""
+    together: int | None = None
+    """Bytes per second of all transfers of this direction together; None: the lane's."""
 
     known: dict[int, int] = field(default_factory=dict, init=False, repr=False)
     """Service times computed before, by size: page sizes are few."""
@@ -129,6 +132,9 @@ class Label:
 class Lane:
     """What all lanes have: a label, totals, and a place to log each service."""
 
+    events = 1
+    """What a transfer that meets nobody costs here, unless it is booked."""
+
     def __init__(self, env: Environment, label: Label, channels: int = 1, bandwidth: int = 0) -> None:
         self.env = env
         self.label = label
@@ -157,6 +163,20 @@ class Lane:
     def raise_class(self, transfer: Transfer, cls: int) -> None:
         """`transfer` is wanted more urgently; matters only where arbitration looks at classes."""
 
+    def idle_for(self, hop: Hop) -> Holder | None:
+        """What to note a booking at, if a transfer would be alone here, at the hop's rate."""
+        return None
+
+    def take_up(self, transfer: Transfer, booked: Express) -> None:
+        """Go on serving the transfer, which was booked and is being served now."""
+        raise TypeError(f"{type(self).__name__} takes no bookings")
+
+    def go_on(self) -> None:
+        """All that was booked together has been taken up."""
+
+    def expect_tail(self, transfer: Transfer, delay: int) -> None:
+        """The last part of a transfer that was booked will be here `delay` ticks from now."""
+
     def passed(self, transfer: Transfer, row: HopRow, served: int) -> None:
         """Book one finished (or firmly scheduled) service in the totals and the log."""
         self.transfers += 1
@@ -176,13 +196,18 @@ class FifoLane(Lane):
 
     def __init__(self, env: Environment, label: Label, channels: int = 1, bandwidth: int = 0) -> None:
         super().__init__(env, label, channels, bandwidth)
+        self.express: Express | None = None
         self._free = [0] * channels
 
     def enter(self, transfer: Transfer) -> None:
+        if self.express is not None:
+            self.express.dissolve()
         env = self.env
         now: int = env.now  # type: ignore[assignment]  # the clock counts integer ticks
         route = transfer.route
         index = transfer.index
+        if route.bookable and not index and book(transfer):
+            return
         hop = route.hops[index]
         size = transfer.size
         start = self._free[0]
@@ -212,6 +237,37 @@ class FifoLane(Lane):
             transfer.trail += (row,)
             self._pass_on(transfer, hop, start, end)
 
+    def raise_class(self, transfer: Transfer, cls: int) -> None:
+        if self.express is not None:
+            self.express.dissolve()
+
+    def idle_for(self, hop: Hop) -> Holder | None:
+        free = self.express is None and self._free[0] <= self.env.now
+        return self if free else None
+
+    def take_up(self, transfer: Transfer, booked: Express) -> None:
+        index = transfer.index
+        route = transfer.route
+        hop = route.hops[index]
+        head, end, nominal, tail = (booked.begin + leg for leg in booked.legs[index])
+        nominal -= booked.begin
+        heapreplace(self._free, end)
+        self.passed(
+            transfer, (transfer.number, self.number, head, head, end, transfer.size, nominal), end - head
+        )
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        if index == route.last:
+            transfer.deliver(end + hop.delay - now)
+            return
+        transfer.tail = None if route.part(transfer.size) == transfer.size else tail
+        arrival = booked.begin + booked.legs[index + 1][0]
+        if now < arrival - hop.delay:
+            transfer.enter_next(arrival - now)
+
+    def expect_tail(self, transfer: Transfer, delay: int) -> None:
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        transfer.tail = now + delay
+
     def _pass_on(self, transfer: Transfer, hop: Hop, start: int, end: int) -> None:
         """The first part enters the next lane when it is across; the tail follows."""
         size = transfer.size
@@ -221,13 +277,3 @@ class FifoLane(Lane):
         head = end if whole else start + hop.setup + hop.ticks(part)
         now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
         transfer.enter_next(head + hop.delay - now)
-
-
-def schedule(env: Environment, delay: int, callback: Callable[[Event], None]) -> Event:
-    """Call `callback` `delay` ticks from now: a timeout without a process behind it."""
-    event = Event(env)
-    event._ok = True
-    event._value = None
-    event.callbacks = [callback]
-    env.schedule(event, NORMAL, delay)
-    return event

@@ -36,7 +36,8 @@ class Link:
         self.spec = spec
         self._shared = shared or shares_bandwidth(spec)
         if spec.duplex == "half":
-            self.up = self.down = self._lane("both", spec.bandwidth, pool)
+            most = max(spec.bandwidth, self.bandwidth("down"))
+            self.up = self.down = self._lane("both", most, pool)
         else:
             self.up = self._lane("up", spec.bandwidth, pool)
             self.down = self._lane("down", self.bandwidth("down"), pool)
@@ -73,12 +74,12 @@ class Link:
 
     def hop(self, direction: str, limit: int | None = None, delay: int = 0) -> Hop:
         """This link as a hop: at most `limit` bytes per second, `delay` ticks beyond its own latency."""
-        rate = self.bandwidth(direction)
+        together = rate = self.bandwidth(direction)
         if self.spec.channel_bandwidth is not None:
             rate = min(rate, self.spec.channel_bandwidth)
         if limit is not None:
             rate = min(rate, limit)
-        return Hop(self.lane(direction), rate, self.spec.setup, self.spec.latency + delay)
+        return Hop(self.lane(direction), rate, self.spec.setup, self.spec.latency + delay, together)
 
     def transfer(
         self, size: int, direction: str = "up", cls: TransferClass = TransferClass.DEMAND

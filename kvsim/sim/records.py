@@ -77,6 +77,9 @@ HOP_COLUMNS = (
     "nominal",  # set-up and service time had it been alone
 )
 SPACE_COLUMNS = ("time", "tier", "delta")  # bytes of room taken (+) or given back (-)
+PREFETCH_COLUMNS = ("page", "wasted")
+"""One row per page fetched ahead whose fate is sealed: 1 when it left unread. The rows of one page are in the
+order of its prefetches; a prefetch without a row had not been read when the run ended."""
 
 
 class Table:
@@ -130,8 +133,10 @@ class Records:
         self.transfers = Table(TRANSFER_COLUMNS, keep_events)
         self.hops = Table(HOP_COLUMNS, keep_events)
         self.space = Table(SPACE_COLUMNS, keep_events)
+        self.prefetches = Table(PREFETCH_COLUMNS, keep_events)
 
     def pack(self) -> None:
         """Give every table the occasion to pack or drop its rows."""
-        for table in (self.steps, self.layers, self.stalls, self.transfers, self.hops, self.space):
+        events = (self.layers, self.stalls, self.transfers, self.hops, self.space, self.prefetches)
+        for table in (self.steps, *events):
             table.pack()

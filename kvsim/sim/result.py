@@ -67,6 +67,8 @@ class PrefetchInfo:
     wasted: int = 0
     dropped: int = 0
     """Candidates not issued: queue full or no room."""
+    polluted: int = 0
+    """Misses on pages that making room for a speculative prefetch had pushed out of tier 0."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -25,11 +25,14 @@ class Route:
 
     last: int = field(init=False)
     """Index of the last hop."""
+    bookable: bool = field(init=False)
+    """Whether to book a transfer for the whole route, if it is alone there, saves events."""
     known: dict[int, Crossing] = field(default_factory=dict, init=False, repr=False)
     """Lonely crossings computed before, by size: page sizes are few."""
 
     def __post_init__(self) -> None:
         self.last = len(self.hops) - 1
+        self.bookable = sum(hop.lane.events for hop in self.hops) > 2
 
     def part(self, size: int) -> int:
         """Bytes of one part: `size` cut into the fewest equal parts not above the chunk, rounded up."""

@@ -10,11 +10,13 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Sequence
+from heapq import heappop, heappush
 from typing import Literal
 
 from simpy import Environment, Event
 
-from kvsim.sim.lane import Hop, Label, Lane, Transfer, schedule
+from kvsim.sim.express import Express, Holder, book, schedule
+from kvsim.sim.lane import Hop, Label, Lane, Transfer
 from kvsim.sim.records import TransferClass
 from kvsim.units import TICKS_PER_SECOND
 
@@ -109,6 +111,8 @@ class SharedLane(Lane):
     boundary; `fair` serves everybody at once (processor sharing).
     """
 
+    events = 2
+
     def __init__(
         self,
         env: Environment,
@@ -131,14 +135,49 @@ class SharedLane(Lane):
         self._entered = 0
 
     def enter(self, transfer: Transfer) -> None:
-        self._entered += 1
-        flow = Flow(transfer, self, self.pool.now, self._entered)
+        if self.pool.express is not None:
+            self.pool.express.dissolve()
+        elif transfer.route.bookable and not transfer.index and book(transfer):
+            return
+        flow = self._flow(transfer)
         self.bytes_by_class[transfer.cls] += transfer.size
-        self._flows[transfer] = flow
         self._queue_of(flow).append(flow)
         self._reconsider()
 
+    def _flow(self, transfer: Transfer) -> Flow:
+        self._entered += 1
+        flow = self._flows[transfer] = Flow(transfer, self, self.pool.now, self._entered)
+        return flow
+
+    def idle_for(self, hop: Hop) -> Holder | None:
+        pool = self.pool
+        most = self.bandwidth if hop.together is None else hop.together
+        if pool.bandwidth is not None and pool.bandwidth < most:
+            most = pool.bandwidth
+        return pool if hop.rate <= most and pool.idle else None
+
+    def take_up(self, transfer: Transfer, booked: Express) -> None:
+        flow = self._flow(transfer)
+        index = transfer.index
+        at = self.pool.now - booked.begin
+        flow.queued = flow.start = flow.resumed = booked.begin + booked.legs[index][0]
+        flow.ready = flow.start + flow.hop.setup
+        flow.left = booked.left(flow.hop, index, at, flow.left, flow.hold)
+        if at >= booked.tail_at(index):
+            flow.hold = 0
+        if flow.head is not None and at >= booked.legs[index + 1][0] - flow.hop.delay:
+            flow.head = None
+        self.serving.append(flow)
+
+    def go_on(self) -> None:
+        self.pool.begin_anew()
+
+    def expect_tail(self, transfer: Transfer, delay: int) -> None:
+        schedule(self.env, delay, lambda _event: self.tail_arrived(transfer))
+
     def raise_class(self, transfer: Transfer, cls: int) -> None:
+        if self.pool.express is not None:
+            self.pool.express.dissolve()
         flow = self._flows.get(transfer)
         if flow is None or flow.cls <= cls:
             return
@@ -147,8 +186,7 @@ class SharedLane(Lane):
         else:
             self._queue_of(flow).remove(flow)
             flow.cls = cls
-            queue = self._queue_of(flow)
-            queue.insert(sum(other.order < flow.order for other in queue), flow)
+            self._line_up(flow)
         self._reconsider()
 
     def tail_arrived(self, transfer: Transfer) -> None:
@@ -167,13 +205,20 @@ class SharedLane(Lane):
     def _queue_of(self, flow: Flow) -> deque[Flow]:
         return self._queues[flow.cls if self.arbitration == "priority" else 0]
 
+    def _line_up(self, flow: Flow) -> None:
+        """Into the queue of its class, in order of arrival."""
+        queue = self._queue_of(flow)
+        queue.insert(sum(other.order < flow.order for other in queue), flow)
+
     def admit(self) -> None:
-        """Put waiting flows into service while there is a channel; else ask somebody to make way."""
+        """Put waiting flows into service while there is a channel, or one can be had."""
         while queue := next((q for q in self._queues if q), None):
-            if self.arbitration != "fair" and len(self.serving) >= self.channels:
-                self._ask_to_make_way(queue[0].cls)
+            full = self.arbitration != "fair" and len(self.serving) >= self.channels
+            if full and not self._makes_way(queue[0].cls):
                 return
             self._begin(queue.popleft())
+        for flow in self.serving:
+            flow.boundary = None
 
     def _begin(self, flow: Flow) -> None:
         now = self.pool.now
@@ -183,17 +228,23 @@ class SharedLane(Lane):
         flow.resumed = now
         self.serving.append(flow)
 
-    def _ask_to_make_way(self, cls: int) -> None:
-        if self.arbitration != "priority" or any(f.boundary is not None for f in self.serving):
-            return
-        flow = max(self.serving, key=lambda f: f.cls)
-        if flow.cls <= cls:
-            return
-        if flow.held:
-            self.interrupt(flow)
-            self.admit()
-        else:
-            flow.boundary = self._next_boundary(flow)
+    def _makes_way(self, cls: int) -> bool:
+        """Whether a flow less urgent than `cls` leaves its channel now; the others do at their next boundary.
+
+        Of several that can leave, the least urgent does, and of these the last to arrive.
+        """
+        if self.arbitration != "priority":
+            return False
+        for flow in sorted(self.serving, key=lambda f: (f.cls, f.order), reverse=True):
+            if flow.cls <= cls:
+                flow.boundary = None
+                continue
+            if flow.boundary is None:
+                flow.boundary = self._next_boundary(flow)
+            if flow.held or 0 < flow.left <= flow.boundary:  # with nothing left it goes anyway
+                self._interrupt(flow)
+                return True
+        return False
 
     def _next_boundary(self, flow: Flow) -> int:
         size = flow.transfer.size
@@ -203,11 +254,11 @@ class SharedLane(Lane):
         crossed = max(1, -(-(whole - flow.left) // part))
         return max(0, whole - crossed * part)
 
-    def interrupt(self, flow: Flow) -> None:
-        """Take a flow out of service at a chunk boundary; it goes on first of its class."""
+    def _interrupt(self, flow: Flow) -> None:
+        """Take a flow out of service; it keeps its place in its class."""
         self._leave(flow)
         flow.boundary = None
-        self._queue_of(flow).appendleft(flow)
+        self._line_up(flow)
 
     def finish(self, flow: Flow) -> None:
         """All bytes of the flow are across."""
@@ -237,6 +288,10 @@ class SharedLane(Lane):
         at_next = lane.tail_arrived
         schedule(self.env, flow.hop.delay, lambda _event: at_next(transfer))
 
+    def most(self, flows: Sequence[Flow]) -> int:
+        """Bytes per second the lane has for them: of both directions, where they share it, the faster's."""
+        return max((f.hop.together or self.bandwidth for f in flows), default=0)
+
     def rates(self, allowance: int, flows: Sequence[Flow]) -> None:
         """Share what the pool allows this lane among the flows that move."""
         for flow, rate in zip(flows, share_out(allowance, [f.hop.rate for f in flows]), strict=True):
@@ -250,15 +305,26 @@ class Pool:
         self.env = env
         self.bandwidth = bandwidth
         self.lanes: list[SharedLane] = []
+        self.express: Express | None = None
         self._last = 0
-        self._timer: Event | None = None
-        self._timer_at = -1
+        self._timers: list[int] = []
+        """Heap of the ticks at which an event will come by; milestones mostly move to later than that."""
 
     @property
     def now(self) -> int:
         """The clock, in ticks."""
         now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
         return now
+
+    @property
+    def idle(self) -> bool:
+        """Whether nothing is being served or booked."""
+        return self.express is None and not any(lane.serving for lane in self.lanes)
+
+    def begin_anew(self) -> None:
+        """The flows there are have just been put where they are."""
+        self._last = self.now
+        self.plan()
 
     def _flows(self) -> Iterator[Flow]:
         for lane in self.lanes:
@@ -297,7 +363,7 @@ class Pool:
             for flow in lane.serving:
                 flow.rate = 0
         wanted = [
-            min(lane.bandwidth, sum(f.hop.rate for f in flows))
+            min(lane.most(flows), sum(f.hop.rate for f in flows))
             for lane, flows in zip(self.lanes, moving, strict=True)
         ]
         allowed = wanted if self.bandwidth is None else share_out(self.bandwidth, wanted)
@@ -313,18 +379,13 @@ class Pool:
         return max(now, flow.ready) - (-max(0, flow.left - flow.milestone()) // flow.rate)
 
     def _wake(self, at: int | None) -> None:
-        if at == self._timer_at and self._timer is not None:
-            return
-        self._timer = None
-        if at is None:
-            return
-        self._timer = schedule(self.env, at - self.now, self._on_timer)
-        self._timer_at = at
+        """Come by at that tick at the latest; whoever comes by too early just plans again."""
+        if at is not None and not (self._timers and self._timers[0] <= at):
+            heappush(self._timers, at)
+            schedule(self.env, at - self.now, self._on_timer)
 
-    def _on_timer(self, event: Event) -> None:
-        if event is not self._timer:
-            return  # a later change moved the milestone
-        self._timer = None
+    def _on_timer(self, _event: Event) -> None:
+        heappop(self._timers)
         self.advance()
         for flow in list(self._flows()):
             self._pass_milestones(flow)
@@ -338,5 +399,3 @@ class Pool:
             flow.transfer.enter_next(flow.hop.delay)
         if flow.left <= 0:
             flow.lane.finish(flow)
-        elif flow.boundary is not None and flow.left <= flow.boundary:
-            flow.lane.interrupt(flow)

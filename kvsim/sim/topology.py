@@ -203,8 +203,7 @@ class _Planner:
 
 
 def _rate(link: LinkSpec, leg: Leg) -> int:
-    down = leg.direction == "down" and link.duplex == "full"
-    bandwidth = (link.bandwidth_down if down else None) or link.bandwidth
+    bandwidth = (link.bandwidth_down if leg.direction == "down" else None) or link.bandwidth
     return min(bandwidth, leg.limit or bandwidth)
 
 

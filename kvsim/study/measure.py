@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields
 from time import perf_counter
 from typing import Any
 
-from kvsim.analysis.frames import CAUSE_NAMES
+from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.metrics import Summary, summarise
 from kvsim.errors import nearest
 from kvsim.scenario.scenario import Scenario
@@ -24,7 +24,8 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "exposed_s": (*CAUSE_NAMES, "total"),
     "step_latency_s": ("mean", "p50", "p95", "p99", "max"),
     "step_response_s": ("mean", "p50", "p95", "p99", "max"),
-    "prefetch": tuple(field.name for field in fields(PrefetchInfo)),
+    "prefetch": (*(field.name for field in fields(PrefetchInfo)), "late_saved_s", "stolen_s"),
+    "exposed_by_class_s": (*CLASS_NAMES, "none"),
 }
 _BY_TIER = ("tier_hit_rate", "evictions_by_tier", "peak_bytes", "capacity_bytes")
 _BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links")

@@ -4,7 +4,7 @@ A workload is a class with a `name`, constructed from a frozen scenario; see `kv
 for what it yields. A scenario reaches classes from elsewhere by `kind: custom`.
 """
 
-from kvsim.workloads import dense_decode, mooncake, patterns, replay, sparse_decode, zipf
+from kvsim.workloads import dense_decode, layers, mooncake, patterns, replay, sparse_decode, zipf
 from kvsim.workloads.base import NO_PAGES, LayerAccess, Pages, Step, Workload
 from kvsim.workloads.check import check_workload
 from kvsim.workloads.registry import make_workload, names, register_workload
@@ -17,6 +17,7 @@ __all__ = [
     "Workload",
     "check_workload",
     "dense_decode",
+    "layers",
     "make_workload",
     "mooncake",
     "names",

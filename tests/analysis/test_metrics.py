@@ -166,7 +166,16 @@ def test_summary_records_keep_what_counters_know_and_say_none_for_the_rest() -> 
 
 def test_counters_are_passed_on() -> None:
     summary = summarise(make_run(prefetch=PrefetchInfo(issued=6, timely=3, late=2, wasted=1, dropped=9)))
-    assert summary.prefetch == {"issued": 6, "timely": 3, "late": 2, "wasted": 1, "dropped": 9}
+    assert summary.prefetch == {
+        "issued": 6,
+        "timely": 3,
+        "late": 2,
+        "wasted": 1,
+        "dropped": 9,
+        "polluted": 0,
+        "late_saved_s": 0.0,
+        "stolen_s": 0.0,
+    }
     assert (summary.evictions, summary.discards) == (26, 1)
     assert summary.peak_bytes == {"hbm": 60 << 20, "dram": 300 << 20, "nvme": 1024 << 20}
 

@@ -87,7 +87,13 @@ def _tier(number: int, tier: Tier) -> dict[str, Any]:
         "ports": tier.ports,
         "access": "direct" if tier.direct else "promote",
         "inclusive": tier.inclusive,
-        "scheme": {"name": f"bits{tier.bits}", "bits": float(tier.bits)},
+        "scheme": {
+            "name": f"scheme{number}",
+            "bits": float(tier.bits),
+            "compress": _speed(tier.compress),
+            "decompress": _speed(tier.decompress),
+            "latency": _time(tier.codec_latency),
+        },
         "high_watermark": tier.high,
         "low_watermark": tier.low,
     }
@@ -105,6 +111,7 @@ def _link(number: int, link: Link) -> dict[str, Any]:
         "channels": link.channels,
         "channel_bandwidth": _speed(link.channel_bandwidth),
         "chunk": None if link.chunk is None else _size(link.chunk),
+        "arbitration": "priority" if link.priority else "fifo",
     }
 
 
@@ -123,7 +130,7 @@ def scenario(case: Case) -> Scenario:
                 "overlap": case.mode,
                 "depth": case.depth,
                 "compute_time": _time(0),
-                "dma": {"max_in_flight": case.max_in_flight},
+                "dma": {"max_in_flight": case.max_in_flight, "coalesce": case.coalesce},
             },
         }
     )
@@ -170,14 +177,18 @@ def _merged(parts: list[tuple[int, ...]]) -> list[tuple[int, int, int, int]]:
 
 
 def _arrivals(result: RunResult) -> list[Arrival]:
-    columns = ("page", "source", "target", "bytes", "cls", "issued_cls", "requested", "granted", "arrived")
+    columns = (
+        "page", "pages", "source", "target", "bytes", "cls", "issued_cls", "requested", "granted", "arrived",
+    )  # fmt: skip
     table = zip(*(result.records.transfers.column(name).tolist() for name in columns), strict=True)
     arrivals = [
-        Arrival(page, source, target, size, Cls(cls), Cls(issued), requested, granted, arrived)
-        for page, source, target, size, cls, issued, requested, granted, arrived in table
+        Arrival(page, pages, source, target, size, Cls(cls), Cls(issued), *times)
+        for page, pages, source, target, size, cls, issued, *times in table
     ]
     return sorted(arrivals, key=lambda arrival: arrival.arrived)
 
 
 def _lane(name: str, kind: str, direction: str) -> LaneName:
+    if kind == "codec":
+        return kind, 0, direction
     return kind, int(name.removeprefix("link" if kind == "link" else "tier")), direction

@@ -26,6 +26,12 @@ class Tier:
     inclusive: bool = False
     bits: int = 8
     """Bits a scalar takes here; with 8, a page has as many bytes as scalars."""
+    compress: int | None = None
+    """Throughput of the codec into this tier's format, in bytes a second of the wider one."""
+    decompress: int | None = None
+    """Out of it."""
+    codec_latency: int = 0
+    """Of every transfer that leaves here and, in tier 0, of every read."""
     high: float | None = None
     low: float | None = None
 
@@ -44,6 +50,8 @@ class Link:
     channels: int = 1
     channel_bandwidth: int | None = None
     chunk: int | None = None
+    priority: bool = False
+    """A more urgent class takes over at the next chunk boundary; otherwise first come, first served."""
 
 
 @dataclass(frozen=True)
@@ -83,6 +91,8 @@ class Case:
     fill: bool = False
     """Initial pages go to the fastest tier with room; otherwise all to the last."""
     max_in_flight: int | None = None
+    coalesce: int = 1
+    """Neighbouring pages that may travel together at most."""
 
     def size(self, page: int, tier: int) -> int:
         """Bytes of the page in the tier's format, at least one."""

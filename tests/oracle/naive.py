@@ -1,41 +1,19 @@
-"""The naive simulator: simpy.Resource for every lane, one SimPy process for every transfer.
+"""The naive simulator: a simpy resource for every lane, a SimPy process for every transfer on every lane.
 
 It shares no code with kvsim and takes no short cut: the fast engine must give the same times, to the tick.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
 
 import simpy
 from oracle.decisions import Announced, Birth, Bookkeeper, Cls, Decision, Drop, Move
 from oracle.description import Case, Layer
+from oracle.lanes import Crossing, Lane, Process, Task
 from oracle.outcome import Arrival, Outcome
-from oracle.roads import Hop, LaneName, alone, hops, lane_names, parts, service
-
-Process = Generator[simpy.Event, Any, None]
-
-
-class Task:
-    """A page on its way: it needs room at its target (births, moves) and its page in place (moves, reads)."""
-
-    def __init__(self, env: simpy.Environment, page: int, size: int, cls: Cls) -> None:
-        self.page = page
-        self.size = size
-        self.cls = self.issued = cls
-        self.source = self.target = -1
-        self.has_room = self.settled = False
-        self.travels = True
-        self.keep = False
-        self.direct = False
-        self.requested = int(env.now)
-        self.granted = -1
-        self.committed = False
-        self.done = env.event()
-        self.after: list[Callable[[], None]] = []
-        """Called once it has committed, in order."""
+from oracle.roads import alone, hops, lane_facts, parts
 
 
 class Naive:
@@ -44,23 +22,27 @@ class Naive:
     def __init__(self, case: Case) -> None:
         self.case = case
         self.env = simpy.Environment()
-        self.out = Outcome(lane_bytes=dict.fromkeys(lane_names(case), 0))
+        self.out = Outcome(lane_bytes=dict.fromkeys(lane_facts(case), 0))
         self.books = Bookkeeper(case, self._decided)
         self.lanes = {
-            name: simpy.Resource(self.env, capacity=channels) for name, channels in lane_names(case).items()
+            name: Lane(self.env, facts.channels, priority=facts.priority, chunk=facts.chunk)
+            for name, facts in lane_facts(case).items()
         }
         self.free = [tier.capacity - used for tier, used in zip(case.tiers, self.books.used, strict=True)]
+        self.after: dict[Task, list[Callable[[], None]]] = {}
+        """Called once a task has committed, in order."""
         self.rooms: list[list[tuple[int, Task]]] = [[] for _ in case.tiers]
         """Requests for room of every tier, oldest first."""
         self.pending: dict[int, Task] = {}
         """Of every page, its newest task that has not committed."""
         self.waiting: dict[tuple[int, int], list[Task]] = {}
         self.flying: dict[tuple[int, int], int] = {}
+        self.ready: list[Task] = []
+        """Where neighbours travel together: what may go once the decisions of this moment are complete."""
         self.alone_times: list[int] = []
         """In serial mode, the moves that the step has yet to sit through."""
         self.origin: Task | int = -1
         """What the transfers submitted now are in the wake of: an arrival, or the step at a time."""
-        self.reached: dict[LaneName, tuple[int, Task | int]] = {}
 
     def run(self) -> Outcome:
         """Simulate to the end and check that nothing is left over."""
@@ -70,6 +52,7 @@ class Naive:
         out, books = self.out, self.books
         out.residency, out.found, out.absent = books.nearest, books.found, books.absent
         out.evictions, out.discards = books.evictions, books.discards
+        out.races = sum(lane.races for lane in self.lanes.values())
         return out
 
     def _check(self) -> None:
@@ -77,6 +60,7 @@ class Naive:
         if self.case.mode in ("serial", "ideal"):
             return
         assert not self.pending
+        assert not self.ready
         assert not any(self.rooms)
         assert not any(self.waiting.values())
         assert not any(self.flying.values())
@@ -116,7 +100,7 @@ class Naive:
         if before is None:
             release()
         else:
-            before.after.append(release)
+            self.after.setdefault(before, []).append(release)
 
     def _birth(self, birth: Birth) -> None:
         task = Task(self.env, birth.page, 0, Cls.DEMAND)
@@ -156,7 +140,7 @@ class Naive:
         if before is None:
             task.settled = True
         else:
-            before.after.append(settled)
+            self.after.setdefault(before, []).append(settled)
 
     # --- room -------------------------------------------------------------------------------------
 
@@ -184,6 +168,33 @@ class Naive:
         if not task.travels:
             self._commit(task)
             return
+        if self.case.coalesce > 1:
+            self.ready.append(task)
+        else:
+            self._queue(task)
+
+    def _flush(self) -> None:
+        """The decisions of this moment are complete: send off what they made ready, neighbours together."""
+        ready, self.ready = self.ready, []
+        trains: list[Task] = []
+        for task in ready:
+            if trains and self._neighbours(trains[-1], task):
+                trains[-1].train.append(task)
+                task.leader = trains[-1]
+            else:
+                trains.append(task)
+        for task in trains:
+            self._queue(task)
+
+    def _neighbours(self, leader: Task, task: Task) -> bool:
+        """Whether the task may travel with the leader: the next page, going the same way as urgently."""
+        last = [leader, *leader.train][-1]
+        alike = (task.source, task.target, task.direct, task.cls) == (
+            leader.source, leader.target, leader.direct, leader.cls,
+        )  # fmt: skip
+        return alike and task.page == last.page + 1 and len(leader.train) + 2 <= self.case.coalesce
+
+    def _queue(self, task: Task) -> None:
         pair = (task.source, task.target)
         self.waiting.setdefault(pair, []).append(task)
         self._launch(pair)
@@ -197,28 +208,29 @@ class Naive:
             self.env.process(self._travel(task, self.origin))
 
     def _travel(self, task: Task, origin: Task | int) -> Process:
+        """Lane after lane: the next is reached by the first part, and by and by by the rest."""
         route = hops(self.case, task.source, task.target, direct=task.direct)
-        part, last = parts(self.case, task.source, task.target, task.size)
+        part, last = parts(self.case, task.source, task.target, task.bytes)
         tail = None
         for number, hop in enumerate(route):
-            self._note_race(hop.lane, origin if number == 0 else task)
-            self.out.lane_bytes[hop.lane] += task.size
-            request = self.lanes[hop.lane].request()
-            yield request
-            start = int(self.env.now)
-            end = start + hop.setup + service(task.size, hop.rate)
-            if tail is not None:
-                end = max(end, tail + service(last, hop.rate))
-            self.env.process(self._hold(hop, request, end - start))
-            tail = end + hop.delay
-            head = start + hop.setup + service(part, hop.rate) + hop.delay
-            yield self.env.timeout((tail if number == len(route) - 1 else head) - start)
+            lane = self.lanes[hop.lane]
+            lane.reached(origin if number == 0 else task, task.cls)
+            self.out.lane_bytes[hop.lane] += task.bytes
+            crossing = Crossing(lane, hop, task, part, last, tail)
+            self.env.process(crossing.run())
+            tail = self.env.event() if part < task.bytes else None
+            if tail is not None and number < len(route) - 1:
+                self.env.process(self._follow_up(crossing, tail))
+            yield crossing.first_out if number < len(route) - 1 else crossing.all_out
+            yield self.env.timeout(hop.delay)
         with self._wake_of(task):
             self._arrive(task)
 
-    def _hold(self, hop: Hop, request: simpy.resources.resource.Request, duration: int) -> Process:
-        yield self.env.timeout(duration)
-        self.lanes[hop.lane].release(request)
+    def _follow_up(self, crossing: Crossing, tail: simpy.Event) -> Process:
+        """The last part reaches the next lane."""
+        yield crossing.all_out
+        yield self.env.timeout(crossing.hop.delay)
+        tail.succeed()
 
     @contextmanager
     def _wake_of(self, origin: Task | int) -> Iterator[None]:
@@ -227,13 +239,6 @@ class Naive:
         yield
         self.origin = before
 
-    def _note_race(self, lane: LaneName, origin: Task | int) -> None:
-        now = int(self.env.now)
-        before = self.reached.get(lane)
-        if before is not None and before[0] == now and before[1] != origin:
-            self.out.races += 1
-        self.reached[lane] = (now, origin)
-
     def _arrive(self, task: Task) -> None:
         pair = (task.source, task.target)
         self.flying[pair] -= 1
@@ -241,11 +246,13 @@ class Naive:
         now = int(self.env.now)
         self.out.arrivals.append(
             Arrival(
-                task.page, task.source, -1 if task.direct else task.target, task.size,
+                task.page, 1 + len(task.train), task.source, -1 if task.direct else task.target, task.bytes,
                 task.cls, task.issued, task.requested, task.granted, now,
             )
         )  # fmt: skip
-        self._commit(task)
+        for each in [task, *task.train]:
+            self._commit(each)
+        self._flush()
 
     def _commit(self, task: Task) -> None:
         if task.travels and not task.direct and not task.keep:
@@ -253,7 +260,7 @@ class Naive:
         task.committed = True
         if self.pending.get(task.page) is task:
             del self.pending[task.page]
-        for callback in task.after:
+        for callback in self.after.pop(task, []):
             callback()
         task.done.succeed()
 
@@ -281,7 +288,7 @@ class Naive:
 
     def _compute(self, layer: Layer, seen: Announced) -> int:
         compute = layer.compute + (layer.absent_each or 0) * seen.absent
-        latency = self.case.tiers[0].read_latency
+        latency = self.case.tiers[0].read_latency + self.case.tiers[0].codec_latency
         if self.case.mode == "serial":
             return compute + seen.hits * latency
         return compute + (latency if seen.hits and self.case.mode != "ideal" else 0)
@@ -292,9 +299,10 @@ class Naive:
         if index == len(announced):
             with self._wake_of(own):
                 announced.append(self.books.announce(layer, Cls.DEMAND))
+                self._flush()
         else:
             for task in self._moving(layer):
-                task.cls = Cls.DEMAND
+                task.hurry(Cls.DEMAND)
         if self.case.mode == "serial":
             for page in announced[index].direct:
                 self._alone(page, self.books.nearest[page], 0, direct=True)
@@ -314,7 +322,9 @@ class Naive:
 
     def _read_all_in_place(self, pages: tuple[int, ...], now: int) -> list[Task]:
         with self._wake_of(now):
-            return [self._read_in_place(page) for page in pages]
+            tasks = [self._read_in_place(page) for page in pages]
+            self._flush()
+            return tasks
 
     def _fetch_ahead(self, layers: tuple[Layer, ...], running: int, announced: list[Announced]) -> None:
         while len(announced) < len(layers) and len(announced) <= running + self.case.depth:
@@ -323,6 +333,7 @@ class Naive:
                 return
             with self._wake_of(int(self.env.now)):
                 announced.append(self.books.announce(layer, Cls.PREFETCH))
+                self._flush()
 
     def _create(self, step: int, index: int, layer: Layer) -> Process:
         """The layer's new pages are born, the watermarks looked at; the step waits for the births' room."""
@@ -334,6 +345,7 @@ class Naive:
                 if page in self.pending:
                     births.append(self.pending[page])
             self.books.watermarks()
+            self._flush()
         if self.case.mode == "serial":
             yield from self._one_by_one()
         else:

@@ -13,6 +13,8 @@ class Arrival:
     """A finished transfer."""
 
     page: int
+    """The first, of several that travelled together."""
+    pages: int
     source: int
     target: int
     """Tier it arrived in, -1 for a page read in place."""
@@ -45,5 +47,6 @@ class Outcome:
     evictions: list[int] = field(default_factory=list)
     discards: list[int] = field(default_factory=list)
     races: int = 0
-    """Times that two transfers reached a lane in the same tick without being in each other's wake, so
-    that their order is nobody's promise."""
+    """Times that the order of two things in one tick mattered though neither was in the other's wake, so
+    that it is nobody's promise: two transfers reach a lane, or one reaches a lane with priorities while
+    another leaves it or is at a chunk boundary."""

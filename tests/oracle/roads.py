@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import permutations
 
-from oracle.description import Case, Link
+from oracle.description import Case, Link, Tier
 
 LaneName = tuple[str, int, str]
-"""("link", number, "up" | "down" | "both") or ("port", tier, "both")."""
+"""("link", number, "up" | "down" | "both"), ("port", tier, "both") or ("codec", 0, "up" | "down")."""
 
 
 def service(size: int, bandwidth: int) -> int:
@@ -25,15 +26,27 @@ class Hop:
     delay: int = 0
 
 
-def lane_names(case: Case) -> dict[LaneName, int]:
-    """Every lane with its number of channels."""
-    lanes: dict[LaneName, int] = {}
+@dataclass(frozen=True)
+class LaneFacts:
+    """What a lane is like for all who cross it."""
+
+    channels: int
+    priority: bool = False
+    chunk: int | None = None
+
+
+def lane_facts(case: Case) -> dict[LaneName, LaneFacts]:
+    """Every lane there is; codecs only where some transfer needs one."""
+    lanes: dict[LaneName, LaneFacts] = {}
     for number, link in enumerate(case.links):
         for direction in ["both"] if link.half else ["up", "down"]:
-            lanes["link", number, direction] = link.channels
+            lanes["link", number, direction] = LaneFacts(link.channels, link.priority, link.chunk)
     for number, tier in enumerate(case.tiers):
         if tier.ports is not None:
-            lanes["port", number, "both"] = tier.ports
+            lanes["port", number, "both"] = LaneFacts(tier.ports)
+    for source, target in permutations(range(len(case.tiers)), 2):
+        for hop in hops(case, source, target):
+            lanes.setdefault(hop.lane, LaneFacts(1))
     return lanes
 
 
@@ -70,7 +83,7 @@ def _rate(case: Case, link: Link, leaves: int, enters: int, *, written: bool) ->
 
 
 def hops(case: Case, source: int, target: int, *, direct: bool = False) -> list[Hop]:
-    """The lanes from `source` to `target`, ports of both ends included.
+    """The lanes from `source` to `target`, ports of both ends and codecs included.
 
     A direct read ends at the compute, not in tier 0: it meets neither that tier's ports nor its speed
     and latency of writing.
@@ -84,7 +97,7 @@ def hops(case: Case, source: int, target: int, *, direct: bool = False) -> list[
         written = not direct or position < len(links) - 1
         delay = link.latency
         if position == 0:
-            delay += case.tiers[source].read_latency
+            delay += case.tiers[source].read_latency + case.tiers[source].codec_latency
         if position == len(links) - 1 and written:
             delay += case.tiers[target].write_latency
         direction = "both" if link.half else "up" if here == link.far else "down"
@@ -96,7 +109,19 @@ def hops(case: Case, source: int, target: int, *, direct: bool = False) -> list[
         result.insert(0, Hop(("port", source, "both"), reads))
     if case.tiers[target].ports is not None and writes is not None and not direct:
         result.append(Hop(("port", target, "both"), writes))
-    return result
+    return _with_codec(case.tiers[source], case.tiers[target], result)
+
+
+def _with_codec(source: Tier, target: Tier, links: list[Hop]) -> list[Hop]:
+    """Compress before all else on the way to a narrower format, decompress after it from one.
+
+    On the wire is the narrower form, of which the codec passes as many bytes as its throughput of the wider.
+    """
+    if target.bits < source.bits and target.compress is not None:
+        return [Hop(("codec", 0, "down"), target.compress * target.bits // source.bits), *links]
+    if source.bits < target.bits and source.decompress is not None:
+        return [*links, Hop(("codec", 0, "up"), source.decompress * source.bits // target.bits)]
+    return links
 
 
 def parts(case: Case, source: int, target: int, size: int) -> tuple[int, int]:

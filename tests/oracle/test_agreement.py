@@ -81,6 +81,30 @@ def test_ideal_agrees(case: Case) -> None:
     check(case)
 
 
+@thorough
+@given(cases("serial", busy=True))
+def test_serial_agrees_on_busy_machines(case: Case) -> None:
+    check(case)
+
+
+@thorough
+@given(cases("demand", busy=True))
+def test_demand_agrees_on_busy_machines(case: Case) -> None:
+    check(case)
+
+
+@thorough
+@given(cases("layered", busy=True))
+def test_layered_agrees_on_busy_machines(case: Case) -> None:
+    check(case)
+
+
+@thorough
+@given(cases("ideal", busy=True))
+def test_ideal_agrees_on_busy_machines(case: Case) -> None:
+    check(case)
+
+
 def _in(case: Case, mode: Mode) -> Outcome:
     return bridge.simulate(replace(case, mode=mode))
 

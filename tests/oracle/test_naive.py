@@ -436,3 +436,39 @@ def test_routes_have_the_fewest_links_then_the_least_latency(simulate: Simulate)
 def test_a_layer_that_cannot_be_held_is_an_error(simulate: Simulate) -> None:
     with pytest.raises(NoRoom):
         simulate(two_tiers(reads((0, 1)), room=199))
+
+
+@pytest.mark.parametrize(("chunk", "fetched", "written"), [(50, 450, 500), (None, 500, 400)])
+def test_a_fetch_takes_over_from_a_write_back_at_its_next_chunk_boundary(
+    simulate: Simulate, chunk: int | None, fetched: int, written: int
+) -> None:
+    # Page 0 leaves in the background from 300 on; at 330 page 3 is wanted, at 350 a chunk is across.
+    link = Link(0, 1, ONE, half=True, chunk=chunk, priority=True)
+    tiers = (Tier(400, high=0.5, low=0.5), Tier(10**6))
+    case = replace(two_tiers((*reads((0, 1, 2)), Step((Layer((3,)),), 330)), link=link), tiers=tiers)
+    assert sorted((a.page, a.arrived) for a in simulate(case).arrivals if a.requested >= 300) == [
+        (0, written),
+        (3, fetched),
+    ]
+
+
+@pytest.mark.parametrize(("chunk", "up"), [(None, 100 + 200), (25, 25 + 4 * 50)])
+def test_a_codec_is_a_lane_that_works_on_one_chunk_while_the_next_is_on_its_way(
+    simulate: Simulate, chunk: int | None, up: int
+) -> None:
+    # 100 bytes on the wire; to make 200 of them at a byte a tick takes 200.
+    tiers = (Tier(200, bits=16), Tier(10**6, compress=ONE, decompress=ONE, codec_latency=3))
+    case = replace(two_tiers(reads((0,), (1,)), link=Link(0, 1, ONE, chunk=chunk)), tiers=tiers)
+    # Page 0 then makes room: compressed at 200 a page, it is across 100 later, or one chunk.
+    down = 200 + (100 if chunk is None else chunk)
+    assert waits(simulate, case) == [up + 3, down + up + 3]
+
+
+def test_neighbours_that_become_ready_together_are_one_transfer(simulate: Simulate) -> None:
+    link = Link(0, 1, ONE, setup=7)
+    case = replace(two_tiers(reads((3, 0, 1, 2)), link=link), coalesce=2)
+    assert [(a.page, a.pages, a.size, a.arrived) for a in simulate(case).arrivals] == [
+        (3, 1, 100, 107),
+        (0, 2, 200, 314),
+        (2, 1, 100, 421),
+    ]

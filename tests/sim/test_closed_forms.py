@@ -7,14 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Generator
 from dataclasses import replace
+from fractions import Fraction
 from typing import Any
 
 import pytest
 import simpy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from oracle import bridge
 from oracle.description import Case, Layer, Link, Step, Tier
 
 from kvsim import units
+from kvsim.analysis import bounds
 from kvsim.scenario.hierarchy import LinkSpec
 from kvsim.sim.engine import simulate
 from kvsim.sim.link import Link as KvsimLink
@@ -48,7 +52,7 @@ def test_double_buffered_layers_cost_the_slower_of_transfer_and_compute(count: i
     case = Case(
         (Tier(LARGE), Tier(LARGE)), (link,), (88,) * count, count, (Step(layers(count, compute)),), "layered"
     )
-    expected = transfer + (count - 1) * max(transfer, compute) + compute
+    expected = bounds.double_buffered(count, transfer, compute)
     assert run(case).makespan_ticks == expected
     # Truly double buffered, with room for two layers: the formula assumes that a used page leaves for free,
     # which is so when the tier below has kept a copy.
@@ -60,8 +64,28 @@ def test_double_buffered_layers_cost_the_slower_of_transfer_and_compute(count: i
 def test_double_buffering_is_worth_up_to_half_of_what_demand_costs() -> None:
     # Demand: L (t_x + t_c); at t_x = t_c the double buffer saves L - 1 of 2 L.
     case = Case((Tier(LARGE), Tier(LARGE)), (Link(0, 1, ONE),), (100,) * 9, 9, (Step(layers(9, 100)),))
-    assert run(case).makespan_ticks == 9 * (100 + 100)
-    assert run(replace(case, mode="layered")).makespan_ticks == 100 + 8 * 100 + 100
+    assert run(case).makespan_ticks == bounds.additive_law(9 * 100, 9 * 100) == 1800
+    assert run(replace(case, mode="layered")).makespan_ticks == bounds.double_buffered(9, 100, 100) == 1000
+
+
+def test_a_double_buffer_deeper_than_two_hides_the_latency_that_the_formula_adds() -> None:
+    # t_x = 30 + 70. One layer ahead, every layer costs 100; two ahead, the link serves the next page during
+    # the latency of this one. The fetches are issued at 100, 100, 200, 240, 300 and take 100, the second one
+    # 130, so the layers begin at 100, 200, 240, 300, 340, 400.
+    link = Link(0, 1, ONE, latency=70)
+    case = Case((Tier(LARGE), Tier(LARGE)), (link,), (30,) * 6, 6, (Step(layers(6, 40)),), "layered")
+    assert run(case).makespan_ticks == bounds.double_buffered(6, 100, 40) == 640
+    assert run(replace(case, depth=2)).makespan_ticks == 400 + 40
+
+
+def test_a_double_buffer_whose_used_pages_must_be_written_back_is_slower_than_the_formula() -> None:
+    # Room for two layers, and no copy below: from layer 2 on a page leaves first, over the same half-duplex
+    # link, so that layer k begins at 200 k.
+    link = Link(0, 1, ONE, half=True)
+    tiers = (Tier(2 * 100), Tier(LARGE))
+    case = Case(tiers, (link,), (100,) * 9, 9, (Step(layers(9, 100)),), "layered")
+    assert bounds.double_buffered(9, 100, 100) == 1000
+    assert run(case).makespan_ticks == 200 * 8 + 100
 
 
 # --- chunks ---------------------------------------------------------------------------------------------
@@ -80,8 +104,17 @@ def test_chunks_overlap_the_hops_of_a_route(chunks: int, first: int, second: int
     )
     tiers = (Tier(LARGE), Tier(LARGE), Tier(LARGE))
     case = Case(tiers, links, (size,), 1, (Step((Layer((0,)),)),))
-    expected = tau_first + (chunks - 1) * max(tau_first, tau_second) + tau_second
-    assert run(case).makespan_ticks == expected
+    assert (tau_first, tau_second) == (first * size / chunks, second * size / chunks)
+    assert run(case).makespan_ticks == bounds.chunked(chunks, 0, first * size, second * size)
+
+
+def test_a_set_up_that_the_transfer_pays_once_makes_the_engine_faster_than_the_formula() -> None:
+    # a = 90 on the first hop, 4 chunks of 160 ticks, and 160 a chunk on the second: the formula has
+    # 250 + 3 x 250 + 160, the engine 90 + 4 x 160 + 160.
+    links = (Link(0, 1, ONE, chunk=160), Link(1, 2, ONE, setup=90, chunk=160))
+    case = Case((Tier(LARGE),) * 3, links, (640,), 1, (Step((Layer((0,)),)),))
+    assert bounds.chunked(4, 90, 640, 640) == 1160
+    assert run(case).makespan_ticks == 90 + 640 + 160
 
 
 @pytest.mark.parametrize("chunks", [1, 2, 5, 8])
@@ -90,13 +123,28 @@ def test_chunks_with_a_set_up_each_are_pages_of_their_own(chunks: int, latency: 
     # tau_x + (K - 1) max(tau_x, tau_c) + tau_c with tau_x = a + S / (K B) and tau_c = T_c / K: the set-up of
     # every chunk is that of a page, and the second hop (4 ticks a byte) stands for the consumer.
     size, setup = 640, 90
-    tau_x = setup + size // chunks
-    tau_c = 4 * size // chunks
     links = (Link(0, 1, ONE // 4, latency=latency), Link(1, 2, ONE, setup=setup))
     tiers = (Tier(LARGE), Tier(LARGE), Tier(LARGE))
     pages = tuple(range(chunks))
     case = Case(tiers, links, (size // chunks,) * chunks, chunks, (Step((Layer(pages),)),))
-    assert run(case).makespan_ticks == tau_x + (chunks - 1) * max(tau_x, tau_c) + tau_c + latency
+    assert run(case).makespan_ticks == bounds.chunked(chunks, setup, size, 4 * size) + latency
+
+
+def test_the_best_number_of_chunks_is_the_best_in_the_simulation_too() -> None:
+    # a = 90, S / B = 640, T_c = 2560: the transfers are as slow as the consumer at (2560 - 640) / 90 = 21.3
+    # chunks, beyond sqrt(2560 / 90) = 5.3. Of the divisors of 640 from 16 to 32 the better is 20.
+    def simulated(chunks: int) -> int:
+        links = (Link(0, 1, ONE // 4), Link(1, 2, ONE, setup=90))
+        pages = tuple(range(chunks))
+        tiers = (Tier(LARGE), Tier(LARGE), Tier(LARGE))
+        return run(
+            Case(tiers, links, (640 // chunks,) * chunks, chunks, (Step((Layer(pages),)),))
+        ).makespan_ticks
+
+    divisors = [chunks for chunks in range(1, 65) if 640 % chunks == 0]
+    assert min(divisors, key=simulated) == 20
+    assert bounds.best_chunks(90, 640, 2560, 64) == 21
+    assert bounds.chunked(21, 90, 640, 2560) <= simulated(20)
 
 
 # --- prefetch depth -------------------------------------------------------------------------------------
@@ -129,8 +177,11 @@ def test_prefetch_of_depth_d_is_stall_free_iff_the_latency_is_covered(depth: int
     # was issued when the layer D before it began, and those in between are issued a tick later too.
     compute, size, count = 1000, 600, 40
     latency = depth * compute - size
+    assert bounds.prefetch_is_stall_free(depth, compute, latency, size)
     assert stalls_of_second_step(prefetching(depth, compute, latency, size, count)) == 0
+    assert not bounds.prefetch_is_stall_free(depth, compute, latency + 1, size)
     late = prefetching(depth, compute, latency + 1, size, count)
+    assert bounds.prefetch_exposed(count, depth, compute, latency + 1, size) == (count - 1) // depth
     assert stalls_of_second_step(late) == (count - 1) // depth
 
 
@@ -141,11 +192,69 @@ def test_prefetch_of_depth_d_is_stall_free_iff_the_bandwidth_suffices(depth: int
     # each layer after it waits one tick.
     compute, count = 1000, 40
     latency = (depth - 1) * compute
+    assert bounds.prefetch_is_stall_free(depth, compute, latency, compute)
     assert stalls_of_second_step(prefetching(depth, compute, latency, compute, count)) == 0
     if depth == 1:
         return  # a + S / B <= t_c implies S / B <= t_c: there is nothing on the other side
+    assert not bounds.prefetch_is_stall_free(depth, compute, latency - 1, compute + 1)
     narrow = prefetching(depth, compute, latency - 1, compute + 1, count)
+    assert bounds.prefetch_exposed(count, depth, compute, latency - 1, compute + 1) == count - 1 - depth
     assert stalls_of_second_step(narrow) == count - 1 - depth
+
+
+@given(
+    depth=st.integers(1, 6),
+    compute=st.integers(1, 300),
+    latency=st.integers(0, 900),
+    size=st.integers(1, 300),
+    count=st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_prefetch_of_depth_d_waits_as_long_as_the_longest_path_says(
+    depth: int, compute: int, latency: int, size: int, count: int
+) -> None:
+    count = max(count, depth)
+    exposed = bounds.prefetch_exposed(count, depth, compute, latency, size)
+    assert stalls_of_second_step(prefetching(depth, compute, latency, size, count)) == exposed
+    assert exposed == 0 or not bounds.prefetch_is_stall_free(depth, compute, latency, size)
+
+
+def test_a_cold_step_waits_longer_than_the_steady_state_that_the_formula_is_about() -> None:
+    # Without the first step the layers 0 … D-1 are not there: D t_c = 2000 would cover 400 + 600.
+    step = Step(layers(10, 1000))
+    case = Case((Tier(LARGE),) * 2, (Link(0, 1, ONE, latency=400),), (600,) * 10, 10, (step,), "layered", 2)
+    assert bounds.prefetch_exposed(10, 2, 1000, 400, 600) == 0
+    result = run(case)
+    assert result.makespan_ticks - result.compute_ticks == 400 + 600
+
+
+# --- preloading with a read buffer ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("buffered", range(1, 8))
+@pytest.mark.parametrize(("transfer", "compute"), [(100, 40), (100, 100), (40, 100), (301, 100)])
+def test_a_read_buffer_of_some_layers_takes_their_loading_away(
+    buffered: int, transfer: int, compute: int
+) -> None:
+    # The layers in the buffer are those that a first step has read; then everything else is fetched ahead,
+    # in order, from the start of the step on.
+    warm = Step((Layer(tuple(range(buffered))),))
+    case = Case(
+        (Tier(LARGE),) * 2,
+        (Link(0, 1, ONE),),
+        (transfer,) * 7,
+        7,
+        (warm, Step(layers(7, compute))),
+        "layered",
+        7,
+    )
+    steps = run(case).records.steps
+    took = int((steps.column("end") - steps.column("start"))[1])
+    assert took == bounds.buffered_layers(7, transfer, compute, buffered)
+    assert bounds.buffered_layers(7, transfer, compute, 0) == bounds.double_buffered(7, transfer, compute)
+    # The law without start-up errs by less than one layer of either kind.
+    exposed = bounds.cached_attention_exposed(7 * transfer, 7 * compute, 7, buffered)
+    assert 0 <= took - 7 * compute - exposed <= max(transfer, compute)
 
 
 # --- two tiers in parallel ------------------------------------------------------------------------------
@@ -168,7 +277,8 @@ def test_two_tiers_read_in_place_work_in_parallel(near_pages: int) -> None:
     step = Step((Layer(tuple(range(1, count + 1))),))
     result = run(Case(tiers, links, sizes, count + 1, (step,), fill=True))
     assert [tier.found for tier in result.tiers] == [0, near_pages, far_pages]
-    assert result.makespan_ticks == max(near_pages * 100, far_pages * 200)
+    assert result.makespan_ticks == bounds.two_tiers(near_pages * size, far_pages * size, ONE, ONE // 2)
+    assert bounds.best_near_share(ONE, ONE // 2) == Fraction(8, 12)
     assert (result.makespan_ticks == 800) == (near_pages == 8)
     assert result.makespan_ticks >= 800
 
@@ -213,5 +323,9 @@ def flexgen_block(ctog: int, gtoc: int, dtoc: int, ctod: int, comp: int) -> int:
 def test_flexgen_generation_is_the_load_and_then_the_slowest_of_the_rest(
     times: tuple[int, int, int, int, int],
 ) -> None:
-    ctog, gtoc, dtoc, ctod, comp = times
-    assert flexgen_block(*times) == ctog + max(gtoc, dtoc, ctod, comp)
+    assert flexgen_block(*times) == bounds.flexgen_generation(*times)
+
+
+def test_flexgen_blocks_that_load_ahead_are_faster_than_its_model() -> None:
+    # Its own comment, max(ctog, …), is a lower bound that its cost model does not use.
+    assert bounds.max_law(300, 50, 60, 70, 80) == 300 < flexgen_block(300, 50, 60, 70, 80) == 380

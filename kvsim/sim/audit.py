@@ -149,15 +149,20 @@ def _prefetches(books: Books) -> Iterator[str]:
 
 
 def _fates(records: Records, info: PrefetchInfo, unread: int) -> Iterator[str]:
-    """The recorded prefetches are those that were counted, page by page."""
+    """The recorded prefetches are those that were counted, page by page.
+
+    Neighbours that travel together are recorded under the class of the first: then moves tell nothing.
+    """
     transfers = records.transfers
     ahead = transfers.column("issued_cls") == PREFETCH
-    moved = int(transfers.column("pages")[ahead].sum())
     fates = len(records.prefetches.array()) + unread
     if info.issued != fates:
         yield f"prefetches: {info.issued} were issued, the records have the fate of {fates}"
+    if (transfers.column("pages") > 1).any():
+        return
+    moved = int(ahead.sum())
     if moved > info.issued:
         yield f"prefetches: {info.issued} were issued, but {moved} pages moved as prefetches"
-    late = int(transfers.column("pages")[ahead & (transfers.column("cls") == DEMAND)].sum())
+    late = int((ahead & (transfers.column("cls") == DEMAND)).sum())
     if late < info.late:
         yield f"prefetches: {info.late} were late, but only {late} pages became urgent on their way"

@@ -113,7 +113,8 @@ class Hierarchy:
         if self.speculation.displaced:
             self.speculation.displaced.difference_update(created.tolist())
         for page in created.tolist():
-            births.wait_for(self._bear(page, 0))
+            if self.residency.where[page] & TIER == NOWHERE:  # else a guess has made it appear before
+                births.wait_for(self._bear(page, 0))
         if self._watermarks:
             self.balance()
         self.mover.flush()

@@ -20,12 +20,15 @@ def test_a_page_that_a_guess_made_appear_is_not_born_a_second_time() -> None:
         (8, 8),
         0,
         (Step((Layer((0,), 100),)), Step((Layer((0,), 100, created=(1,)),))),
-        "async",
+        "layered",
         absent="appear",
     )
     scenario = bridge.scenario(case)
-    guessing = scenario.policy.model_copy(update={"prefetch": PolicyRef(name="next_page")})
-    result = simulate(scenario.model_copy(update={"policy": guessing}), bridge.workload(case))
+    parts = {
+        "policy": scenario.policy.model_copy(update={"prefetch": PolicyRef(name="next_page")}),
+        "execution": scenario.execution.model_copy(update={"overlap": "async"}),
+    }
+    result = simulate(scenario.model_copy(update=parts), bridge.workload(case))
     assert result.residency.tolist() == [0, 0]
     assert (result.prefetch.issued, result.prefetch.wasted) == (1, 1)
     assert [tier.resident_bytes for tier in result.tiers] == [16, 0]

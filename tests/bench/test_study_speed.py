@@ -5,16 +5,18 @@ from __future__ import annotations
 from time import process_time
 from typing import Any
 
-from bench.test_engine_speed import bare_loop
+from bench.test_engine_speed import SHARE, bare_loop
 
 from kvsim.sim.engine import simulate
 from kvsim.study import loader
 
 TIMEOUTS = 500_000
+WANTED = 1.5e6
+"""What a quiet machine shows is 1.3 to 1.4 million."""
 ROUNDS = 6
 
 
-def test_kv_hierarchy_labs_210_runs_cost_less_than_1_6_million_timeouts(benchmark: Any) -> None:
+def test_kv_hierarchy_labs_210_runs_cost_few_timeouts(benchmark: Any) -> None:
     """The original takes .84 s for them, without a clock, queues or records; .8 s are 1.5 million timeouts
     where 1.9 million run in a second."""
     scenarios = loader.load("kv_hierarchy_lab").scenarios
@@ -37,4 +39,4 @@ def test_kv_hierarchy_labs_210_runs_cost_less_than_1_6_million_timeouts(benchmar
     benchmark.extra_info["million_timeouts"] = round(timeouts / 1e6, 2)
     benchmark.pedantic(sweep, rounds=1)
     print(f"\n210 runs: {min(runs_s):.2f} s of CPU time, as long as {timeouts / 1e6:.2f} million timeouts")
-    assert timeouts <= 1.6e6
+    assert timeouts <= WANTED / SHARE

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from kvsim.reporting.tables import compact_table
 from kvsim.reporting.text import cause_title, class_title, count_text, duration_text, percent_text
 from kvsim.study.explain import LEAST_GAIN, Explanation, PathPart, SlowStep, Wait
 from kvsim.study.whatif import MOST_READS, Change, Effect
@@ -134,7 +134,9 @@ def _path(told: Explanation) -> Table:
     ordered = told.path[0].start_s is not None
     step = told.slowest[0].step
     order = "in order of time" if ordered else "what is alike summed up, the largest first"
-    table = _table(f"critical path of step {step} ({order})", "from" if ordered else "", "time", "share", "")
+    table = compact_table(
+        f"critical path of step {step} ({order})", "from" if ordered else "", "time", "share", ""
+    )
     table.columns[3].justify, table.columns[3].no_wrap = "left", False
     whole = told.slowest[0].latency_s
     shown, rest = told.path[:_PARTS], told.path[_PARTS:]
@@ -163,7 +165,9 @@ def _link(part: PathPart) -> str:
 
 
 def _changes(told: Explanation) -> Table:
-    table = _table("single changes, each found by running again", "change", "mean step", "", "makespan", "")
+    table = compact_table(
+        "single changes, each found by running again", "change", "mean step", "", "makespan", ""
+    )
     table.add_row("(as it is)", duration_text(told.mean_step_s), "", duration_text(told.makespan_s), "")
     for effect in _telling(told)[:_CHANGES]:
         table.add_row(
@@ -195,22 +199,6 @@ def _difference(now: float, before: float) -> str:
     if abs(share) < _NO_DIFFERENCE:
         return "same"
     return f"{'−' if share < 0 else '+'}{percent_text(abs(share)) if abs(share) < 1 else f'{abs(share):.0%}'}"
-
-
-def _table(title: str, *heads: str) -> Table:
-    table = Table(
-        title=title,
-        title_justify="left",
-        title_style="bold",
-        box=SIMPLE_HEAD,
-        show_edge=False,
-        padding=(0, 1, 0, 0),
-        collapse_padding=True,
-        header_style="dim",
-    )
-    for index, head in enumerate(heads):
-        table.add_column(head, justify="left" if index == 0 else "right", no_wrap=True)
-    return table
 
 
 def explanation_data(told: Explanation) -> dict[str, Any]:

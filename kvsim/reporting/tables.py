@@ -49,7 +49,8 @@ def print_summary(console: Console, summary: Summary, scenario: Scenario) -> Non
         console.print(Text(line, style="dim"), width=width)
 
 
-def _table(title: str, *heads: str, left: int = 1) -> Table:
+def compact_table(title: str, *heads: str, left: int = 1) -> Table:
+    """A table in the style of the command line; the first `left` columns hold words, the others numbers."""
     table = Table(
         title=title,
         title_justify="left",
@@ -66,7 +67,7 @@ def _table(title: str, *heads: str, left: int = 1) -> Table:
 
 
 def _latency(summary: Summary) -> Table:
-    table = _table("step latency", "", "mean", "p50", "p95", "p99", "max")
+    table = compact_table("step latency", "", "mean", "p50", "p95", "p99", "max")
     rows = [("start to end", summary.step_latency_s)]
     if summary.step_response_s != summary.step_latency_s:
         rows.append(("arrival to end", summary.step_response_s))
@@ -79,7 +80,7 @@ def _time(summary: Summary) -> Table:
     """Compute and exposed time add up to the time of all steps."""
     exposed = summary.exposed_s["total"]
     whole = summary.compute_s + exposed
-    table = _table("where the time of steps went", "", "time", "share", "")
+    table = compact_table("where the time of steps went", "", "time", "share", "")
     table.columns[3].justify = "left"
 
     def add(name: str, time_s: float, style: str = "") -> None:
@@ -101,7 +102,7 @@ def _time(summary: Summary) -> Table:
 
 def _hits(summary: Summary) -> Table:
     heads = ("tier", "reads found here", "evictions", "peak use", "capacity", "full")
-    table = _table("page reads by tier", *heads)
+    table = compact_table("page reads by tier", *heads)
     for tier, rate in summary.tier_hit_rate.items():
         peak, capacity = summary.peak_bytes[tier], summary.capacity_bytes[tier]
         table.add_row(
@@ -119,7 +120,7 @@ def _hits(summary: Summary) -> Table:
 
 def _lanes(summary: Summary) -> Table:
     heads = ("lane", "in use", "mean queue", "in system", "transfers", "hidden", "waited")
-    table = _table("links, ports and codecs", *heads)
+    table = compact_table("links, ports and codecs", *heads)
     for name, lane in summary.links.items():
         if lane.transfers:
             table.add_row(
@@ -136,7 +137,7 @@ def _lanes(summary: Summary) -> Table:
 
 def _bytes(summary: Summary) -> Table:
     names = list(summary.bytes_by_class)
-    table = _table("bytes over each link", "link", *(class_title(name) for name in names))
+    table = compact_table("bytes over each link", "link", *(class_title(name) for name in names))
     for link, sizes in summary.bytes_by_link.items():
         if sizes["total"]:
             table.add_row(link, *(bytes_text(sizes[name]) for name in names))

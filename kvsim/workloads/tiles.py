@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kvsim.workloads.base import LayerAccess, Step
+from kvsim.workloads.base import NO_PAGES, LayerAccess, Step
 
 __all__ = ["tiled"]
 
@@ -35,13 +35,11 @@ def _tiles(access: LayerAccess, pages: int) -> Iterator[LayerAccess]:
     count = len(access.pages)
     for start in range(0, count, pages):
         end = min(start + pages, count)
-        tile = LayerAccess(
+        yield LayerAccess(
             access.pages[start:end],
             access.compute_ticks * end // count - access.compute_ticks * start // count,
             access.layer,
+            created=access.created if end == count else NO_PAGES,
             mass=None if access.mass is None else access.mass[start:end],
             absent_ticks=access.absent_ticks,
         )
-        if end == count:
-            tile.created = access.created
-        yield tile

@@ -6,6 +6,7 @@ import pytest
 from oracle import bridge
 from oracle.description import Case, Layer, Link, Step, Tier
 
+from kvsim.errors import SimulationError
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import RunResult
@@ -70,6 +71,6 @@ def test_a_layer_larger_than_the_first_tier_needs_tiles() -> None:
         (Step((Layer((0, 1, 2, 3), 200),)),),
         "demand",
     )
-    with pytest.raises(Exception, match="all of tier tier0 is pinned"):
+    with pytest.raises(SimulationError, match="all of tier tier0 is pinned"):
         run(case, None)
     assert run(case, 2).makespan_ticks == 2 * (2 * PAGE + 100)

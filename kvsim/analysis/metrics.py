@@ -98,9 +98,15 @@ class Summary:
     pushed out of tier 0. `late_saved_s`: by how much longer steps would have waited for late ones, had they
     started when they were needed. `stolen_s`: time demand queued on a lane while a prefetch was served there,
     summed over transfers."""
+    migrations: Mapping[str, int]
+    """Pages that the placement policy had moved, by way, such as `cxl to hbm`."""
     evictions: int
     discards: int
     evictions_by_tier: Mapping[str, int]
+    read_bytes: Mapping[str, int]
+    """Bytes of pages that transfers took from each tier; reads of tier 0 by compute are not transfers."""
+    written_bytes: Mapping[str, int]
+    """Bytes of pages that transfers put into each tier."""
     peak_bytes: Mapping[str, int]
     capacity_bytes: Mapping[str, int]
     transfers: int | None
@@ -140,9 +146,12 @@ def summarise(result: RunResult) -> Summary:
         bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
         links=_lanes(result, hidden),
         prefetch=_prefetch(result),
+        migrations=_migrations(result),
         evictions=sum(tier.evictions for tier in result.tiers),
         discards=sum(tier.discards for tier in result.tiers),
         evictions_by_tier={tier.name: tier.evictions for tier in result.tiers},
+        read_bytes={tier.name: tier.read_bytes for tier in result.tiers},
+        written_bytes={tier.name: tier.written_bytes for tier in result.tiers},
         peak_bytes={tier.name: tier.peak_bytes for tier in result.tiers},
         capacity_bytes={tier.name: tier.capacity_bytes for tier in result.tiers},
         transfers=len(result.records.transfers.array()) if complete else None,
@@ -232,6 +241,11 @@ def _prefetch(result: RunResult) -> dict[str, int | float | None]:
         return counts | {"late_saved_s": None, "stolen_s": None}
     stolen = stolen_ticks(result, prefetches(result))
     return counts | {"late_saved_s": _seconds(late_saved_ticks(result)), "stolen_s": _seconds(stolen)}
+
+
+def _migrations(result: RunResult) -> dict[str, int]:
+    names = [tier.name for tier in result.tiers]
+    return {f"{names[source]} to {names[target]}": pages for source, target, pages in result.migrated}
 
 
 def _bytes_by_link(lanes: tuple[LaneInfo, ...]) -> dict[str, dict[str, int]]:

@@ -1,4 +1,4 @@
-"""WHO decides: eviction and prefetch policies. Pure bookkeeping: no clock, no simulation.
+"""WHO decides: eviction, prefetch and placement policies. Pure bookkeeping: no clock, no simulation.
 
 A policy is a small class with a `name`, registered once::
 
@@ -11,27 +11,40 @@ A policy is a small class with a `name`, registered once::
 The keyword parameters of `__init__` are its options in a scenario, checked by their annotations.
 """
 
-from kvsim.policies import eviction, prefetch
-from kvsim.policies.base import EvictionPolicy, PrefetchPolicy, ResidencyView
+from kvsim.policies import eviction, placement, prefetch
+from kvsim.policies.base import (
+    EvictionPolicy,
+    PlacementPolicy,
+    PlacementView,
+    PrefetchPolicy,
+    ResidencyView,
+)
 from kvsim.policies.check import check_policies
 from kvsim.policies.registry import (
     make_eviction,
+    make_placement,
     make_prefetch,
     names,
     register_eviction,
+    register_placement,
     register_prefetch,
 )
 
 __all__ = [
     "EvictionPolicy",
+    "PlacementPolicy",
+    "PlacementView",
     "PrefetchPolicy",
     "ResidencyView",
     "check_policies",
     "eviction",
     "make_eviction",
+    "make_placement",
     "make_prefetch",
     "names",
+    "placement",
     "prefetch",
     "register_eviction",
+    "register_placement",
     "register_prefetch",
 ]

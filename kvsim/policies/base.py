@@ -6,6 +6,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import ClassVar, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 
 class ResidencyView(Protocol):
     """What a policy may look at: read-only, one answer per page, no clock.
@@ -34,6 +37,14 @@ class ResidencyView(Protocol):
 
     def bytes_of(self, page: int, tier: int) -> int:
         """Bytes the page takes in that tier's storage scheme."""
+        ...
+
+
+class PlacementView(ResidencyView, Protocol):
+    """What a placement policy may look at besides: how much there is room for."""
+
+    def capacity_of(self, tier: int) -> int:
+        """Bytes of pages that the tier holds."""
         ...
 
 
@@ -126,3 +137,41 @@ class PrefetchPolicy(ABC):
 
         Pages already in tier 0 may be among them: the engine skips those.
         """
+
+
+class PlacementPolicy(ABC):
+    """Decides where pages start, which of those that are read stay near the compute, and which should
+    move meanwhile. Subclasses set `name` and are registered with `kvsim.policies.register_placement`.
+    """
+
+    name: ClassVar[str]
+    watches: ClassVar[bool] = False
+    """Whether the policy goes by what is read: only then is it told, and asked `keeps` and `migrations`."""
+
+    def __init__(self, view: PlacementView) -> None:
+        self.view = view
+
+    def start(self, page: int) -> int:
+        """The tier in which a page that exists at the start is wanted; if it is full, the next one down
+        that has room is taken. Default: tier 0."""
+        return 0
+
+    def accessed(self, pages: NDArray[np.int64]) -> None:  # noqa: B027  # only those that watch need to know
+        """`pages` are read, wherever they are. Called before the engine looks for room."""
+
+    def attended(self, pages: NDArray[np.int64], mass: NDArray[np.float64]) -> None:  # noqa: B027  # likewise
+        """Attention mass that the pages just read received, where the workload knows it."""
+
+    def keeps(self, page: int) -> bool:
+        """Whether a page that is brought to tier 0 to be read is to stay there. Default: yes.
+
+        If not it is staged: its place in the tier it came from is kept, and what is in tier 0 is dropped
+        after the layer."""
+        return True
+
+    def migrations(self) -> Iterable[tuple[int, int]]:
+        """After a step: pages and the tier each should be in, most urgent first.
+
+        They move in the background. The engine skips pages that are pinned, moving or there already, and
+        those that find no room."""
+        return ()

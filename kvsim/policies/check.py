@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from kvsim.policies.registry import EVICTION, PREFETCH
+from kvsim.policies.registry import EVICTION, PLACEMENT, PREFETCH
 from kvsim.scenario.scenario import Scenario
 
 __all__ = ["check_policies"]
@@ -19,6 +19,7 @@ def check_policies(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], 
     for field, registry, chosen in (
         ("eviction", EVICTION, policy.eviction),
         ("prefetch", PREFETCH, policy.prefetch),
+        ("placement", PLACEMENT, policy.placement),
     ):
         for path, message in registry.check(chosen.name, chosen.options):
             yield ("policy", field, *path), message

@@ -244,7 +244,10 @@ def _context_room(scenario: Scenario) -> Iterator[Finding]:
     room = [capacity for capacity in capacities if capacity is not None]
     if not runs or len(room) < len(tiers):
         return
-    first = 0 if scenario.policy.placement == "fill" else len(tiers) - 1
+    placement = scenario.policy.placement.name
+    if placement not in ("fill", "last"):
+        return  # where others put pages is their own business
+    first = 0 if placement == "fill" else len(tiers) - 1
     placed = _placed(runs, room, first, [tier.inclusive for tier in tiers])
     if placed < pages:
         where = "the tiers" if first == 0 else f"tier {tiers[-1].name!r}, where `placement: last` puts it,"

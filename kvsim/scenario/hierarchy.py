@@ -28,9 +28,10 @@ class TierSpec(Spec):
     """Bandwidth of one transfer into this tier. Default: the links decide."""
     ports: Count | None = None
     """Number of transfers the tier serves at once, all its links together. Default: no limit."""
-    access: Literal["promote", "direct"] = "promote"
+    access: Literal["promote", "direct", "stage"] = "promote"
     """`promote`: a page is moved to tier 0 and read there. `direct`: a step reads it in place, over the
-    links, and it stays. Default `promote`."""
+    links, and it stays. `stage`: a page is copied to tier 0 for the layer that reads it, keeps its place
+    here, and is dropped from tier 0 afterwards. Default `promote`."""
     inclusive: Flag = False
     """true: a page that is promoted from here leaves a copy, so it returns for free. Default false."""
     scheme: SchemeSpec | None = None

@@ -1,6 +1,6 @@
 """Who decides: the names of the policies and their options."""
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
@@ -36,6 +36,6 @@ class PolicySpec(Spec):
     """Which page leaves a full tier. Default `lru`."""
     prefetch: _Ref = PolicyRef(name="none")
     """Which pages are fetched before they are asked for. Default `none`."""
-    placement: Literal["fill", "last"] = "fill"
-    """Where pages that exist at the start are put: `fill` the fastest tier first, or all in the `last`.
-    Default `fill`."""
+    placement: _Ref = PolicyRef(name="fill")
+    """Where pages start, and which move meanwhile: `fill` the fastest tier first, all in the `last`, or
+    `hot_warm_cold`. Default `fill`."""

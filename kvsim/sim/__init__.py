@@ -10,13 +10,18 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     further tiers, absent pages last), then pages not in tier 0 are dealt with in reading order. An
     `ordered` access does all of this for one page after another.
 2.  *Fetch.* A page in a `promote` tier comes to tier 0, for which room is made first. A page in a
-    `direct` tier is read over the links when the layer's own time comes. A page found nowhere appears in
-    the last tier for free, or is born in tier 0 and computed, as the workload says.
+    `direct` tier is read over the links when the layer's own time comes. A page in a `stage` tier, or one
+    that the placement policy does not keep, comes to tier 0 too, but its place in the tier it was in stays
+    its own; when a layer that has read it ends and no announced layer needs it, it is dropped from tier 0.
+    A page found nowhere appears in the last tier for free, or is born in tier 0 and computed, as the
+    workload says.
 3.  *Room* is made by evicting what the policy names, never a pinned page. A page goes to the copy that an
     inclusive tier keeps of it, else to the next tier down that can take it (where room is made in the
     same way and class), else it is discarded.
 4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
-    is emptied, in the background, to its low one.
+    is emptied, in the background, to its low one. After a step come the migrations that the placement
+    policy wants, in its order and in the background: up or down, room being made at the target, except of
+    pages that are pinned or moving; a page of which a copy is further down goes there for free.
 5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
     once if any page was found there (in `serial` for each such page); where formats differ in it, the
     longest of theirs (in `serial` each its own). Then the pages are unpinned, and the pages the layer

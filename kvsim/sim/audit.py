@@ -128,6 +128,9 @@ def _pages(books: Books) -> Iterator[str]:
         stray = copies[(tiers[copies] < 0) | (tiers[copies] >= tier)]
         if len(stray):
             yield f"pages: tier {tier} keeps a copy of page {stray[0]}, which is nowhere above it"
+    astray = [page for page in residency.staged if tiers[page] != 0]
+    if astray:
+        yield f"pages: page {min(astray)} is staged, but not in tier 0"
 
 
 def _prefetches(books: Books) -> Iterator[str]:

@@ -14,6 +14,7 @@ from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
+from kvsim.sim.migration import Migrations
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.plan import Plan
@@ -87,6 +88,7 @@ class Decoder(ABC, Generic[M]):
     ) -> None:
         self.env = env
         self.hierarchy = hierarchy
+        self.migrations = Migrations(hierarchy)
         self.mover = mover
         self.records = records
         self.read_latency = read_latency.ticks
@@ -205,6 +207,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
                 waiting = next(upcoming, None)
             self._guess(plan.access)
             yield from self._compute(plan, tally)
+        self.migrations.after_step()
 
     def _open_window(self, access: LayerAccess, cls: int, tally: Tally) -> Plan:
         plan = self._open(access, cls, tally)
@@ -291,6 +294,7 @@ class SequentialDecoder(Decoder[SequentialMover]):
             hierarchy.create(plan)
             if self.guess is not None:
                 self._guess(access)
+        self.migrations.after_step()
         self.end = mover.now
 
 
@@ -305,6 +309,7 @@ class IdealDecoder(Decoder[FreeMover]):
             self.computed(plan, tally, start)
             self.hierarchy.release(plan)
             self.hierarchy.create(plan)
+        self.migrations.after_step()
 
 
 def limited(steps: Iterator[Step], most: int | None) -> Iterator[Step]:

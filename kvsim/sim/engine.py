@@ -10,7 +10,7 @@ from typing import Any
 from simpy import Environment
 
 from kvsim.errors import SimulationError
-from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_prefetch
+from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_placement, make_prefetch
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.audit import Books, audit
@@ -67,6 +67,7 @@ class Simulation:
         sizes = self.kinds.sizes(workload.page_scalars)
         self.residency = Residency(len(scenario.hierarchy.tiers), sizes, workload.initial_pages)
         capacities = _capacities(scenario, sizes)
+        self.residency.capacities = capacities
         self.topology = Topology(self.env, scenario, capacities, self.kinds)
         self._connect_records()
         policy = scenario.policy
@@ -78,6 +79,7 @@ class Simulation:
             capacities,
             self.residency,
             eviction,
+            make_placement(policy.placement.name, self.residency, policy.placement.options),
             self._mover(),
             Speculation(execution.dma.prefetch_limit, log=self._log_of_prefetches()),
             workload.absent,
@@ -168,6 +170,7 @@ class Simulation:
             lanes=tuple(_lane_info(lane) for lane in self.topology.lanes),
             tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
             prefetch=hierarchy.speculation.info(),
+            migrated=tuple((*way, pages) for way, pages in sorted(decoder.migrations.counts.items())),
             accesses=total["accesses"],
             absent=hierarchy.absent,
             steps=decoder.steps,
@@ -190,6 +193,8 @@ class Simulation:
             resident_bytes=tier.capacity - tier.free,
             peak_bytes=tier.capacity - tier.least_free,
             found=self.hierarchy.found[k],
+            read_bytes=self.hierarchy.read_bytes[k],
+            written_bytes=self.hierarchy.written_bytes[k],
             evictions=self.hierarchy.evictions[k],
             discards=self.hierarchy.discards[k],
         )
@@ -239,22 +244,26 @@ def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[
 
 
 def _place(hierarchy: Hierarchy, pages: int, scenario: Scenario) -> None:
-    """Put the pages that exist at the start: the fastest tier first, or all in the last."""
+    """Put the pages that exist at the start where the placement policy wants them, or further down."""
     specs = scenario.hierarchy.tiers
     last = len(specs) - 1
-    tier = 0 if scenario.policy.placement == "fill" else last
+    reached = list(range(len(specs)))
+    """By the tier that is wanted: the one that had room the last time."""
 
     def fits(page: int, k: int) -> bool:
         size = hierarchy.residency.bytes_of(page, k)
         return hierarchy.used[k] + size <= hierarchy.capacities[k]
 
     for page in range(pages):
+        wanted = hierarchy.placement.start(page)
+        tier = reached[wanted]
         while not fits(page, tier):
             if tier == last:
                 raise SimulationError(
                     f"the {pages} pages of the workload do not fit: page {page} has no room"
                 )
             tier += 1
+        reached[wanted] = tier
         hierarchy.place(page, tier)
         if specs[tier].inclusive:
             continue  # it is an owner copy itself

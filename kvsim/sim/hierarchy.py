@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from kvsim.errors import SimulationError
-from kvsim.policies.base import EvictionPolicy
+from kvsim.policies.base import EvictionPolicy, PlacementPolicy
 from kvsim.scenario.hierarchy import TierSpec
 from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
@@ -30,6 +30,7 @@ class Hierarchy:
         capacities: list[int],
         residency: Residency,
         policy: EvictionPolicy,
+        placement: PlacementPolicy,
         mover: Mover,
         speculation: Speculation,
         absent: str,
@@ -52,9 +53,16 @@ class Hierarchy:
         """Announced layers not released yet."""
         self.notes_hits = False
         """Whether plans name the pages found in tier 0."""
+        self.read_bytes = [0] * len(specs)
+        """Bytes of pages that moves and reads in place take from each tier."""
+        self.written_bytes = [0] * len(specs)
+        """Bytes of pages that moves put into each tier."""
+        self.placement = placement
+        self._staging = [spec.access == "stage" for spec in specs]
+        self._stages = placement.watches or any(self._staging)
         self._names = [spec.name for spec in specs]
         self._direct = [spec.access == "direct" for spec in specs]
-        self._inclusive = [spec.inclusive for spec in specs]
+        self.inclusive = [spec.inclusive for spec in specs]
         self._last = len(specs) - 1
         self._below = [range(tier + 1, len(specs)) for tier in range(len(specs))]
         self._appears = absent == "appear"
@@ -75,6 +83,8 @@ class Hierarchy:
         plan = Plan(access, residency.epoch)
         if self.foresight is not None:
             self.foresight.passed(access)
+        if self.placement.watches:
+            self.placement.accessed(pages)
         if access.ordered or len(pages) == 1:
             self._look_up_in_order(plan, cls)
         else:
@@ -87,6 +97,8 @@ class Hierarchy:
                 self._hits(plan, pages.tolist())
         if access.mass is not None:
             self.policy.attended(pages.tolist(), access.mass.tolist())
+            if self.placement.watches:
+                self.placement.attended(pages, access.mass)
         if self._watermarks:
             self.balance()
         if self._watermarks or plan.hits < len(pages):
@@ -98,6 +110,8 @@ class Hierarchy:
         self.residency.floor = plan.epoch + 1
         self.pinned_bytes -= plan.bytes
         self.open_plans -= 1
+        if self.residency.staged:
+            self._unstage(plan)
 
     def create(self, plan: Plan) -> Plan | None:
         """What a layer leaves behind, once released: new pages, and tiers to be balanced.
@@ -123,8 +137,18 @@ class Hierarchy:
     def read_in_place(self, plan: Plan) -> None:
         """Start the reads of pages that stay in a `direct` tier."""
         for page, tier in plan.direct:
-            plan.wait_for(self.mover.read(page, tier, self.residency.bytes_of(page, tier)))
+            size = self.residency.bytes_of(page, tier)
+            self.read_bytes[tier] += size
+            plan.wait_for(self.mover.read(page, tier, size))
         self.mover.flush()
+
+    def _unstage(self, plan: Plan) -> None:
+        """The layer has read what was staged for it: only the places below count again."""
+        residency = self.residency
+        for page in plan.access.pages.tolist():
+            if page in residency.staged and not residency.is_pinned(page):
+                self.policy.removed(page, 0)
+                self.send_down(page, 0, BACKGROUND)
 
     def _hits(self, plan: Plan, pages: list[int]) -> None:
         self.policy.accessed(pages, 0)
@@ -278,8 +302,14 @@ class Hierarchy:
         room = residency.bytes_of(page, 0)
         held = residency.bytes_of(page, tier)
         size = room if room < held else held
+        self.read_bytes[tier] += held
+        self.written_bytes[0] += room
         policy.removed(page, tier)
-        if self._inclusive[tier]:
+        staged = self._stages and (self._staging[tier] or not self.placement.keeps(page))
+        if staged:
+            residency.staged[page] = tier
+            held = 0
+        elif self.inclusive[tier]:
             residency.held[page] = tier
             held = 0
         else:
@@ -314,16 +344,17 @@ class Hierarchy:
             self.evictions[tier] += 1
             if not tier and self.speculation.watches:
                 self.speculation.evicted(page)
-            self._send_down(page, tier, cls)
+            self.send_down(page, tier, cls)
         return True
 
-    def _send_down(self, page: int, tier: int, cls: int) -> None:
+    def send_down(self, page: int, tier: int, cls: int) -> None:
         """Out of the tier: to the copy below, to the next tier that can take it, or to nowhere."""
         residency = self.residency
         used = self.used
         freed = residency.bytes_of(page, tier)
-        if page in residency.held:
-            below = residency.held.pop(page)
+        copies = residency.staged if page in residency.staged else residency.held
+        if page in copies:
+            below = copies.pop(page)
             used[tier] -= freed
             residency.where[page] = below
             self.policy.inserted(page, below)
@@ -335,6 +366,8 @@ class Hierarchy:
             if used[target] <= limit or (limit >= 0 and self._shrink(target, limit, cls)):
                 used[tier] -= freed
                 used[target] += room
+                self.read_bytes[tier] += freed
+                self.written_bytes[target] += room
                 residency.where[page] = target
                 self.policy.inserted(page, target)
                 self.mover.move(page, tier, target, cls, room, freed, room if room < freed else freed)

@@ -46,10 +46,18 @@ class Residency:
         self.epoch = 0
         self.held: dict[int, int] = {}
         """Page -> inclusive tier that keeps its copy while the page is further up."""
+        self.staged: dict[int, int] = {}
+        """Page -> tier that keeps its place while the page is in tier 0 only to be read."""
+        self.capacities: list[int] = []
+        """Bytes of pages that each tier holds; set when the machine is built."""
 
     def bytes_of(self, page: int, tier: int) -> int:
         """Bytes the page takes in that tier."""
         return self.uniform[tier] if self.uniform is not None else self.table[tier][page]
+
+    def capacity_of(self, tier: int) -> int:
+        """Bytes of pages that the tier holds."""
+        return self.capacities[tier]
 
     def tier_of(self, page: int) -> int:
         """The fastest tier that holds the page, -1 when none does."""
@@ -109,10 +117,10 @@ class Residency:
         return totals
 
     def kept_copies(self, tier: int) -> Pages:
-        """Pages further up of which an inclusive tier keeps a copy."""
-        if not self.held:
+        """Pages further up of which the tier keeps a copy."""
+        if not self.held and not self.staged:
             return NO_PAGES
-        pages = np.fromiter(self.held.keys(), np.int64, len(self.held))
-        tiers = np.fromiter(self.held.values(), np.int64, len(self.held))
-        copies: Pages = pages[tiers == tier]
-        return copies
+        copies = [
+            page for kept in (self.held, self.staged) for page, keeper in kept.items() if keeper == tier
+        ]
+        return np.array(copies, dtype=np.int64)

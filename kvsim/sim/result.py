@@ -55,6 +55,10 @@ class TierInfo:
     """Removals to make room: demotions, free drops and discards."""
     discards: int
     """Of these, pages lost from all tiers."""
+    read_bytes: int = 0
+    """Bytes of pages that moves and reads in place took from here, in this tier's format."""
+    written_bytes: int = 0
+    """Bytes of pages that moves put here; pages that come into being here are not counted."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,8 @@ class RunResult:
     tiers: tuple[TierInfo, ...]
     """Indexed by the tier columns of the records."""
     prefetch: PrefetchInfo
+    migrated: tuple[tuple[int, int, int], ...]
+    """Pages that the placement policy had moved: source tier, target tier, how many."""
     accesses: int
     absent: int
     """Page reads whose page was in no tier."""

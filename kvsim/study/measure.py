@@ -27,7 +27,14 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "prefetch": (*(field.name for field in fields(PrefetchInfo)), "late_saved_s", "stolen_s"),
     "exposed_by_class_s": (*CLASS_NAMES, "none"),
 }
-_BY_TIER = ("tier_hit_rate", "evictions_by_tier", "peak_bytes", "capacity_bytes")
+_BY_TIER = (
+    "tier_hit_rate",
+    "evictions_by_tier",
+    "read_bytes",
+    "written_bytes",
+    "peak_bytes",
+    "capacity_bytes",
+)
 _BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links")
 _NO_NUMBERS = ("scenario", "records")
 

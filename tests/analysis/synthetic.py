@@ -117,6 +117,7 @@ def make_run(
         lanes=tuple(_lane_info(index, lane, hops, classes) for index, lane in enumerate(lanes)),
         tiers=tuple(tiers),
         prefetch=prefetch or PrefetchInfo(),
+        migrated=(),
         accesses=sum(row[10] for row in steps),
         absent=sum(row[13] for row in steps),
         steps=len(steps),

@@ -258,6 +258,9 @@ class SparseDecode(_Decode):
     """Tokens in between that are chosen by attention; rounded up to pages. Default 1024."""
     drift: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 0.1
     """Share of the chosen pages replaced by others at each step, 0 to 1. Default 0.1."""
+    foreseen: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] = 1.0
+    """Share of the newly chosen pages that are known before their layer's turn, as from a predictor of the
+    next layer's query; the others are fetched only when the layer reads them. Default 1."""
 
 
 class Mooncake(Spec):

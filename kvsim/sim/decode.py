@@ -202,7 +202,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
                 plan = self._open_window(waiting, DEMAND, tally)
                 waiting = next(upcoming, None)
             yield from self._gather(plan, tally)
-            while waiting is not None and len(ahead) < self.depth and self._fits(waiting, [plan, *ahead]):
+            while waiting is not None and len(ahead) < self.depth and self._may_open(waiting, plan, ahead):
                 ahead.append(self._open_window(waiting, PREFETCH, tally))
                 waiting = next(upcoming, None)
             self._guess(plan.access)
@@ -215,6 +215,9 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
             plan.bytes = self.hierarchy.residency.bytes_in_first_tier(access.pages)
             self.hierarchy.pinned_bytes += plan.bytes
         return plan
+
+    def _may_open(self, access: LayerAccess, plan: Plan, ahead: deque[Plan]) -> bool:
+        return access.foreseen and self._fits(access, [plan, *ahead])
 
     def _fits(self, access: LayerAccess, before: list[Plan]) -> bool:
         """Whether a further layer fits in tier 0 beside those pinned and the pages they will create."""

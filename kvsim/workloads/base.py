@@ -35,6 +35,9 @@ class LayerAccess:
     absent_ticks: Callable[[int], int] | None = None
     """For workloads whose absent pages are computed: extra compute time, in picoseconds,
     for the given number of pages found nowhere."""
+    foreseen: bool = True
+    """Whether the pages are known before the layer's turn, so that they can be fetched while other layers
+    compute. False: nothing that comes after is announced before them either."""
 
 
 @dataclass(slots=True, eq=False)

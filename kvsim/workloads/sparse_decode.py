@@ -30,13 +30,15 @@ class SparseDecode:
     three cover the context, all of it is read. The first k are drawn uniformly; in each later step a share
     `drift` of them, on average exactly, gives way to as many others, drawn uniformly. Pages that leave the
     window can be chosen, and a chosen page never leaves the middle. Draws come from one stream a layer, so
-    layers are independent. The compute time counts the tokens of the pages read and the unfinished page,
-    but no scoring of the pages left out. Pages and their numbers: `DecodeGeometry`; a layer's pages are
+    layers are independent. Of the newly chosen pages the share `foreseen`, lower numbers first, is known
+    before the layer's turn; the others make a second access of the layer, which nobody can announce ahead
+    and which takes their share of its compute time. The compute time counts the tokens of the pages read and
+    the unfinished page, but no scoring of the pages left out. Pages and their numbers: `DecodeGeometry`; a layer's pages are
     distinct and ascending, and the array object is the same while they do not change.
 
     Source: sinks and window, G. Xiao et al., "Efficient streaming language models with attention sinks",
     ICLR 2024; query-dependent top-k pages, J. Tang et al., "Quest", ICML 2024. The drift is a model of the
-    latter's changing choice, not a measurement.
+    latter's changing choice, not a measurement. Foreseeing it: W. Lee et al., "InfiniGen", OSDI 2024.
     """
 
     name: ClassVar[str] = "sparse_decode"
@@ -73,17 +75,12 @@ class SparseDecode:
             tokens = layers[0].pages_per_sequence * shape.page_tokens + shape.tail_tokens(step)
             ticks = self._compute.step_ticks(shape.batch, tokens)
             completes = shape.completes(step)
-            yield Step(
-                [
-                    LayerAccess(
-                        layer.pages,
-                        ticks[number],
-                        number,
-                        created=shape.created(number, step) if completes else NO_PAGES,
-                    )
-                    for number, layer in enumerate(layers)
-                ]
-            )
+            accesses: list[LayerAccess] = []
+            for number, layer in enumerate(layers):
+                created = shape.created(number, step) if completes else NO_PAGES
+                access = LayerAccess(layer.pages, ticks[number], number, created=created)
+                accesses += _parted(access, layer.surprising) if len(layer.surprising) else [access]
+            yield Step(accesses)
 
 
 class _Layer:
@@ -97,10 +94,13 @@ class _Layer:
             for tokens in (spec.sink_tokens, spec.recent_tokens, spec.top_k_tokens)
         )
         self._drift = Fraction(str(spec.drift))
+        self._foreseen = Fraction(str(spec.foreseen))
         self._rng = stream(seed, SparseDecode.name, "layer", layer)
         self._chosen: list[NDArray[np.int64]] = [NO_PAGES] * shape.batch
         self._full = -1
         self.pages: Pages = NO_PAGES
+        self.surprising: Pages = NO_PAGES
+        """Those of them that nobody has foreseen in this step."""
 
     @property
     def pages_per_sequence(self) -> int:
@@ -117,9 +117,20 @@ class _Layer:
         leaving = floor(step * share) - floor((step - 1) * share) if step else 0
         chosen = [_renewed(old, low, high, size, leaving, self._rng) for old in self._chosen]
         same = full == self._full and all(a is b for a, b in zip(chosen, self._chosen, strict=True))
+        if self._foreseen < 1:
+            self.surprising = self._unforeseen(chosen)
         self._chosen, self._full = chosen, full
         if not same:
             self.pages = self._numbered(low, high, full)
+
+    def _unforeseen(self, chosen: list[NDArray[np.int64]]) -> Pages:
+        """The pages that are chosen now and were not before, but for the share that is foreseen."""
+        new = [
+            self._shape.numbers(self._layer, sequence, np.setdiff1d(now, before))
+            for sequence, (now, before) in enumerate(zip(chosen, self._chosen, strict=True))
+        ]
+        pages = np.sort(np.concatenate(new))
+        return pages[floor(self._foreseen * len(pages)) :]
 
     def _numbered(self, low: int, high: int, full: int) -> Pages:
         fixed = np.concatenate((np.arange(low), np.arange(high, full)))
@@ -130,6 +141,16 @@ class _Layer:
         pages = np.sort(np.concatenate(numbers))
         pages.flags.writeable = False
         return pages
+
+
+def _parted(access: LayerAccess, surprising: Pages) -> Iterator[LayerAccess]:
+    """A layer's access in two: what is known before its turn, if anything, and what is not."""
+    known = np.setdiff1d(access.pages, surprising, assume_unique=True)
+    first = access.compute_ticks * len(known) // len(access.pages)
+    if len(known):
+        yield LayerAccess(known, first, access.layer)
+    rest = access.compute_ticks - first
+    yield LayerAccess(surprising, rest, access.layer, created=access.created, foreseen=False)
 
 
 def _renewed(

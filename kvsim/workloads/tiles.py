@@ -42,4 +42,5 @@ def _tiles(access: LayerAccess, pages: int) -> Iterator[LayerAccess]:
             created=access.created if end == count else NO_PAGES,
             mass=None if access.mass is None else access.mass[start:end],
             absent_ticks=access.absent_ticks,
+            foreseen=access.foreseen,
         )

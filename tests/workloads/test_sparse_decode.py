@@ -162,3 +162,26 @@ def test_chosen_pages_come_evenly_from_everywhere_in_the_middle() -> None:
     assert middle.sum() == 15 * LAYERS * TOP
     assert (middle > 0).mean() > 0.95
     assert middle[:48].sum() == pytest.approx(middle.sum() * 48 / 95, rel=0.15)  # three standard errors
+
+
+@pytest.mark.parametrize(("foreseen", "unknown"), [(0.0, [10, 2, 2]), (0.5, [5, 1, 1]), (0.4, [6, 2, 2])])
+def test_newly_chosen_pages_that_nobody_foresees_are_an_access_of_their_own(
+    foreseen: float, unknown: list[int]
+) -> None:
+    """A fifth of ten chosen pages changes at each step, and in the first step all ten are new."""
+    whole = list(sparse(drift=0.2, steps=3).steps())
+    parted = list(sparse(drift=0.2, steps=3, foreseen=foreseen).steps())
+    before: set[int] = set()
+    for number, (one, two) in enumerate(zip(whole, parted, strict=True)):
+        assert [access.foreseen for access in two.layers] == [True, False] * LAYERS
+        known, surprise = two.layers[:2]
+        assert len(surprise.pages) == unknown[number]
+        assert sorted([*known.pages, *surprise.pages]) == one.layers[0].pages.tolist()
+        assert not before & set(surprise.pages.tolist())
+        assert known.compute_ticks + surprise.compute_ticks == one.layers[0].compute_ticks
+        before = set(one.layers[0].pages.tolist())
+
+
+def test_without_drift_only_the_first_step_surprises() -> None:
+    steps = list(sparse(drift=0.0, steps=3, foreseen=0.0).steps())
+    assert [len(step.layers) for step in steps] == [2 * LAYERS, LAYERS, LAYERS]

@@ -135,6 +135,8 @@ def test_values_survive_the_way_into_an_override(value: object, text: str) -> No
         ("[hit_rate,", "[hitrate,", "10:11: metrics.0: 'hitrate' is no figure of a run; did you mean 'hit"),
         ("[hit_rate,", "[exposed_s,", "10:11: metrics.0: 'exposed_s' has several figures"),
         ("host_ram]", "host_rom]", "'tier_hit_rate' has no 'host_rom'; did you mean 'host_ram'?"),
+        ("[hit_rate,", "[bounds.max_law,", "10:11: metrics.0: 'bounds' has no 'max_law'; did you mean 'max_"),
+        ("[hit_rate,", "[bounds.longest,", "10:11: metrics.0: 'bounds' has no 'longest'"),
         ("metric: accesses", "metric: acesses", "claims.two.than.metric: 'acesses' is no figure"),
         ("{overlap: serial, seed", "{overlp: serial, seed", "12:49: claims.one.where.overlp: 'overlp' is no"),
         ("seed: 3}", "seed: 5}", "claims.one.where.seed: seed has no '5' (known: 3, 4)"),

@@ -18,6 +18,7 @@ from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
 from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
 from kvsim.analysis.queueing import littles_law
+from kvsim.analysis.run_bounds import BoundsSummary, run_bounds
 from kvsim.sim.records import TransferClass
 from kvsim.sim.result import LaneInfo, RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -75,6 +76,8 @@ class Summary:
     """Sum over lanes of the service time that overlaps compute."""
     overlap_efficiency: float | None
     """hidden / (hidden + exposed); 1 when both are 0, for then no wait is left to remove."""
+    bounds: BoundsSummary | None
+    """The makespan against what it would be without overlap and with perfect overlap."""
     idle_s: float
     """Time between steps, waiting for the next arrival."""
     step_latency_s: Mapping[str, float]
@@ -136,6 +139,7 @@ def summarise(result: RunResult) -> Summary:
         exposed_by_class_s=_exposed_by_class(result) if complete else None,
         hidden_s=None if hidden is None else _seconds(sum(hidden)),
         overlap_efficiency=None if hidden is None else overlap_efficiency(sum(hidden), exposed),
+        bounds=run_bounds(result).summary() if complete else None,
         idle_s=_seconds(result.idle_ticks),
         step_latency_s=_distribution(end - start),
         step_response_s=_distribution(end - steps.column("arrival")),

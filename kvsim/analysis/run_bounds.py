@@ -7,7 +7,6 @@ perfectly overlapped (the max law), and along the steps' own waits with all cont
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,16 +16,40 @@ from kvsim.sim.records import Cause
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
 
-__all__ = ["RunBounds", "run_bounds"]
+__all__ = ["BoundsSummary", "RunBounds", "run_bounds"]
+
+COMPUTE = "compute"
+"""What the max law is called after where no lane takes longer than compute with idle time."""
+
+
+@dataclass(frozen=True, slots=True)
+class BoundsSummary:
+    """The makespan against its bounds in seconds; a ratio is the makespan over the bound.
+
+    Ratios are 1 where both are 0, and None where only the bound is."""
+
+    additive_law_s: float
+    """Idle time, compute and all transfers one after another: the makespan where nothing overlaps."""
+    additive_law_ratio: float | None
+    critical_s: float | None
+    """Idle time, compute and what steps waited for service and codecs: no queues, no waits for room. None
+    but in `demand` mode without chunked links, where no machine of equal lanes takes less."""
+    critical_ratio: float | None
+    max_law_s: float
+    """The longest of compute with idle time and each lane's service: perfect overlap, a lower bound."""
+    max_law_ratio: float | None
+    longest: str
+    """What that is: `compute`, or the name of a lane."""
+    overlapped: float
+    """How far the run is from the additive law (0) on the way to the max law (1); 1 if they agree."""
+    transfer_s: float
+    """All transfers one after another: the additive law without compute and idle time."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunBounds:
-    """The makespan of a run and what bounds it, in ticks; `to_dict` gives seconds."""
+    """The makespan of a run and what bounds it, in ticks; `summary` gives seconds."""
 
-    scenario: str
-    overlap: str
-    """The overlap mode."""
     makespan_ticks: int
     compute_ticks: int
     idle_ticks: int
@@ -43,6 +66,8 @@ class RunBounds:
 
     A machine of equal lanes without contention takes no less in `demand` mode, if no route is chunked:
     each wait was ended by a transfer, of which this counts service and latency alone."""
+    critical_holds: bool
+    """Whether the run is such a one."""
 
     @property
     def additive_ticks(self) -> int:
@@ -62,6 +87,12 @@ class RunBounds:
         return max([self.idle_ticks + self.compute_ticks, *(ticks for _, ticks in self.lane_ticks)])
 
     @property
+    def longest(self) -> str:
+        """What `max_ticks` is the time of: `compute` (idle time included), or the name of a lane."""
+        taken = max((ticks for _, ticks in self.lane_ticks), default=0)
+        return self.busiest_lane if taken > self.idle_ticks + self.compute_ticks else COMPUTE
+
+    @property
     def lower_ticks(self) -> int:
         """The larger of the two lower bounds."""
         return max(self.max_ticks, self.critical_ticks)
@@ -72,22 +103,19 @@ class RunBounds:
         room = self.additive_ticks - self.max_ticks
         return (self.additive_ticks - self.makespan_ticks) / room if room else 1.0
 
-    def to_dict(self) -> dict[str, Any]:
-        """Seconds and ratios, JSON-ready; a ratio is the makespan over the bound, 1 where both are 0."""
-        bounds = {"additive": self.additive_ticks, "max": self.max_ticks, "critical": self.critical_ticks}
-        return {
-            "scenario": self.scenario,
-            "overlap": self.overlap,
-            "makespan_s": self.makespan_ticks / TICKS_PER_SECOND,
-            "compute_s": self.compute_ticks / TICKS_PER_SECOND,
-            "idle_s": self.idle_ticks / TICKS_PER_SECOND,
-            "transfer_s": self.transfer_ticks / TICKS_PER_SECOND,
-            "lanes_s": {name: ticks / TICKS_PER_SECOND for name, ticks in self.lane_ticks},
-            "busiest_lane": self.busiest_lane,
-            **{f"{name}_s": ticks / TICKS_PER_SECOND for name, ticks in bounds.items()},
-            **{f"{name}_ratio": self._ratio(ticks) for name, ticks in bounds.items()},
-            "overlapped": self.overlapped,
-        }
+    def summary(self) -> BoundsSummary:
+        """Seconds and ratios."""
+        return BoundsSummary(
+            additive_law_s=self.additive_ticks / TICKS_PER_SECOND,
+            additive_law_ratio=self._ratio(self.additive_ticks),
+            critical_s=self.critical_ticks / TICKS_PER_SECOND if self.critical_holds else None,
+            critical_ratio=self._ratio(self.critical_ticks) if self.critical_holds else None,
+            max_law_s=self.max_ticks / TICKS_PER_SECOND,
+            max_law_ratio=self._ratio(self.max_ticks),
+            longest=self.longest,
+            overlapped=self.overlapped,
+            transfer_s=self.transfer_ticks / TICKS_PER_SECOND,
+        )
 
     def _ratio(self, bound: int) -> float | None:
         if bound:
@@ -100,16 +128,17 @@ def run_bounds(result: RunResult) -> RunBounds:
     if not result.records.keep_events:
         raise ValueError("the bounds of a run need its events: run it with execution.records: all")
     exposed = result.exposed_ticks
+    scenario = result.scenario
+    chunked = any(link.chunk is not None for link in scenario.hierarchy.links)
     own = exposed[Cause.DEMAND_SERVICE] + exposed[Cause.CODEC]
     return RunBounds(
-        scenario=result.scenario.name,
-        overlap=result.scenario.execution.overlap,
         makespan_ticks=result.makespan_ticks,
         compute_ticks=result.compute_ticks,
         idle_ticks=result.idle_ticks,
         transfer_ticks=_transfer_ticks(result),
         lane_ticks=_lane_ticks(result),
         critical_ticks=result.idle_ticks + result.compute_ticks + own,
+        critical_holds=scenario.execution.overlap == "demand" and not chunked,
     )
 
 

@@ -9,6 +9,7 @@ from plotly.offline import get_plotlyjs
 
 from kvsim.analysis.metrics import LaneSummary, Summary
 from kvsim.reporting import figures, page
+from kvsim.reporting.bounds import bounds_figure, bounds_sentence
 from kvsim.reporting.fates import fate_count, side_effects
 from kvsim.reporting.style import embed
 from kvsim.reporting.text import (
@@ -124,6 +125,11 @@ def _sections(result: RunResult, summary: Summary) -> Iterator[str]:
         "Where each step's time went",
         "Grey is compute; every other colour is time the step waited, by cause.",
         embed(figures.steps_figure(result), "steps") if stepped else _NO_STEPS,
+    )
+    yield _section(
+        "How much of the possible overlap took place",
+        bounds_sentence(summary),
+        embed(bounds_figure(summary), "bounds") if complete else _NO_EVENTS,
     )
     yield _section(
         "What ran when: transfers under a grey compute bar are hidden, the rest may be waited for",

@@ -15,7 +15,7 @@ p{margin:0 0 8px}
 .cards{display:grid;grid-template-columns:repeat(auto-fit,minmax(250px,1fr));gap:12px;margin:0 0 20px}
 .card,section{background:var(--paper);border:1px solid var(--line);border-radius:8px}
 .card{padding:12px 16px}.card .name{font-size:13px;color:var(--quiet)}
-.card .value{font-size:25px;font-weight:600;line-height:1.3;white-space:nowrap}
+.card .value{font-size:25px;font-weight:600;line-height:1.3}
 .card .note{font-size:13px;color:var(--quiet)}
 section{padding:16px 18px 10px;margin:0 0 18px}
 .figure{width:100%}

@@ -10,6 +10,7 @@ from kvsim.reporting.study_heat import heat_figure
 from kvsim.reporting.study_points import Points
 from kvsim.reporting.study_ranks import ranks_figure
 from kvsim.reporting.study_series import series_figure
+from kvsim.reporting.study_waterfall import waterfall_figure
 from kvsim.study.select import Results
 from kvsim.study.spec import FigureSpec
 
@@ -28,7 +29,10 @@ def draw_figure(figure: FigureSpec, results: Results, *, titled: bool = True) ->
 
     `titled` puts its title into the figure, for where no heading stands above it.
     """
-    points = Points.of(figure, results)
-    if not points.numbers:
+    found = [points for points in (Points.of(part, results) for part in figure.parts) if points.numbers]
+    if not found:
         return None
-    return _KINDS[figure.kind](points, figure.title if titled else "")
+    title = figure.title if titled else ""
+    if figure.kind == "waterfall":
+        return waterfall_figure(found, title)
+    return _KINDS[figure.kind](found[0], title)

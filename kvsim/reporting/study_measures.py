@@ -9,7 +9,7 @@ from kvsim.reporting.text import number_text, significant, time_unit
 from kvsim.study.select import describe_where
 from kvsim.study.spec import MeasureSpec, SelectionSpec
 
-__all__ = ["axis_title", "describe", "measure_text", "spread_text", "unit_of"]
+__all__ = ["against", "axis_title", "describe", "measure_text", "spread_text", "unit_of"]
 
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _AGGREGATES = {
@@ -79,9 +79,9 @@ def describe(measure: MeasureSpec) -> str:
     text = _of(measure, None) + (f" at {where}" if where else "")
     baseline = measure.relative_to
     if baseline is not None and measure.relation == "rank_correlation":
-        text = f"Spearman's rank correlation over {measure.over}: {text}, with {_against(measure, baseline)}"
+        text = f"Spearman's rank correlation over {measure.over}: {text}, with {against(measure, baseline)}"
     elif baseline is not None:
-        text += f": {_RELATIONS[measure.relation]} {_against(measure, baseline)}"
+        text += f": {_RELATIONS[measure.relation]} {against(measure, baseline)}"
     return text[0].upper() + text[1:]
 
 
@@ -90,9 +90,9 @@ def axis_title(measure: MeasureSpec, unit: str) -> str:
     name = measure.metric if measure.aggregate == "mean" else _of(measure, None)
     baseline = measure.relative_to
     if baseline is not None and measure.relation == "rank_correlation":
-        return f"rank correlation over {measure.over} of {name} with {_against(measure, baseline)}"
+        return f"rank correlation over {measure.over} of {name} with {against(measure, baseline)}"
     if baseline is not None:
-        name += f", {_RELATIONS[measure.relation]} {_against(measure, baseline)}"
+        name += f", {_RELATIONS[measure.relation]} {against(measure, baseline)}"
     return f"{name} ({unit})" if unit else name
 
 
@@ -102,7 +102,7 @@ def _of(measure: MeasureSpec, part: SelectionSpec | None) -> str:
     return f"{_AGGREGATES[aggregate]}{'' if aggregate == 'count' else ' of'} {metric}"
 
 
-def _against(measure: MeasureSpec, baseline: SelectionSpec) -> str:
+def against(measure: MeasureSpec, baseline: SelectionSpec) -> str:
     """The baseline by what it says itself."""
     own = _of(measure, baseline) if baseline.metric or baseline.aggregate else ""
     where = describe_where(baseline.where)

@@ -113,7 +113,7 @@ def _figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:
         drawn = draw_figure(figure, _results(spec, rows), titled=False)
         nothing = '<p class="empty">The results give no number to draw.</p>'
         body = nothing if drawn is None else embed(drawn, f"figure-{figure.name}")
-        yield _section(figure.title, f"{describe(figure)}.", body)
+        yield _section(figure.title, " ".join(f"{describe(part)}." for part in figure.parts), body)
 
 
 def _metric_figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:

@@ -31,7 +31,7 @@ __all__ = [
     "word_of",
 ]
 
-_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation")
+_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation", "overlapped")
 
 
 def kind_of(metric: str) -> str:

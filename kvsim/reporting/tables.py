@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kvsim.analysis.metrics import Summary
+from kvsim.reporting.bounds import bounds_of
 from kvsim.reporting.fates import prefetch_lines
 from kvsim.reporting.text import (
     NOT_RECORDED,
@@ -39,14 +40,18 @@ def print_summary(console: Console, summary: Summary, scenario: Scenario) -> Non
     )
     console.print(Text(about, style="dim"), width=width)
     console.print(Text(verdict(summary)), width=width)
-    tables = (_latency(summary), _time(summary), _hits(summary), _lanes(summary), _bytes(summary))
-    for table in tables:
+    for table in _tables(summary):
         if table.row_count:
             console.print()
             console.print(table, width=width)
     console.print()
     for line in _closing(summary):
         console.print(Text(line, style="dim"), width=width)
+
+
+def _tables(summary: Summary) -> Iterator[Table]:
+    for table in (_latency, _time, _bounds, _hits, _lanes, _bytes):
+        yield table(summary)
 
 
 def compact_table(title: str, *heads: str, left: int = 1) -> Table:
@@ -97,6 +102,17 @@ def _time(summary: Summary) -> Table:
     table.add_row("hidden transfer time", duration_text(summary.hidden_s), "", "")
     efficiency = percent_text(summary.overlap_efficiency)
     table.add_row("overlap efficiency", "", efficiency, "hidden / (hidden + exposed)")
+    return table
+
+
+def _bounds(summary: Summary) -> Table:
+    table = compact_table("makespan between its bounds", "", "time", "makespan", "")
+    table.columns[3].justify = "left"
+    for bound in bounds_of(summary):
+        style = "bold" if bound.ratio is None else ""
+        table.add_row(
+            Text(bound.name, style=style), duration_text(bound.time_s), bound.ratio_text, Text(bound.note)
+        )
     return table
 
 

@@ -68,6 +68,9 @@ def named_metrics(spec: StudySpec) -> Iterator[tuple[Path, str]]:
             parts = {"relative_to": measure.relative_to}
             if isinstance(measure, ClaimSpec):
                 parts["than"] = measure.than
+            if isinstance(measure, FigureSpec):
+                parts["reference"] = measure.reference
+                yield from (((key, number, "also", place), also) for place, also in enumerate(measure.also))
             for field, part in parts.items():
                 if part is not None and part.metric is not None:
                     yield (key, number, field, "metric"), part.metric
@@ -162,13 +165,35 @@ def _check_figure(figure: FigureSpec, at: Path, known: _Known) -> Findings:
     needed = {"heat": "y", "ranks": "colour"}.get(figure.kind)
     if needed is not None and needed not in figure.axes:
         yield (*at, needed), f"is required with kind {figure.kind}"
-    unused = "colour" if figure.kind == "heat" else "y"
-    if unused in figure.axes:
-        yield (*at, unused), f"means nothing with kind {figure.kind}"
+    for unused in {"heat": ["colour"], "waterfall": ["colour", "y"]}.get(figure.kind, ["y"]):
+        if unused in figure.axes:
+            yield (*at, unused), f"means nothing with kind {figure.kind}"
     if figure.spread != "none":
-        if figure.kind in ("heat", "ranks"):
+        if figure.kind in ("heat", "ranks", "waterfall"):
             yield (*at, "spread"), f"means nothing with kind {figure.kind}"
         yield from _check_spread(figure, at)
+    yield from _check_waterfall(figure, at, known)
+
+
+def _check_waterfall(figure: FigureSpec, at: Path, known: _Known) -> Findings:
+    """The fields that only this kind has."""
+    if figure.kind != "waterfall":
+        for field in ("also", "more_is_better", "reference"):
+            if getattr(figure, field):
+                yield (*at, field), "is for kind waterfall only"
+        return
+    metrics = (figure.metric, *figure.also)
+    for number, metric in enumerate(figure.also, 1):
+        if metric in metrics[:number]:
+            yield (*at, "also", number - 1), f"{metric!r} is named twice"
+    for number, metric in enumerate(figure.more_is_better):
+        if metric not in metrics:
+            yield (*at, "more_is_better", number), f"{metric!r} is none of the figure's: {', '.join(metrics)}"
+    if figure.reference is not None:
+        where = figure.reference.where
+        yield from _check_where(where, (*at, "reference", "where"), known)
+        if len(where.get(figure.x, ())) != 1 or EVERY in where[figure.x]:
+            yield (*at, "reference"), f"must name one value of {figure.x} in its `where`"
 
 
 def _check_spread(view: ViewSpec, at: Path) -> Findings:

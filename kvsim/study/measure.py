@@ -9,6 +9,7 @@ from typing import Any
 
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.metrics import Summary, summarise
+from kvsim.analysis.run_bounds import BoundsSummary
 from kvsim.errors import nearest
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
@@ -26,6 +27,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "step_response_s": ("mean", "p50", "p95", "p99", "max"),
     "prefetch": (*(field.name for field in fields(PrefetchInfo)), "late_saved_s", "stolen_s"),
     "exposed_by_class_s": (*CLASS_NAMES, "none"),
+    "bounds": tuple(field.name for field in fields(BoundsSummary) if field.name != "longest"),
 }
 _BY_TIER = (
     "tier_hit_rate",

@@ -73,6 +73,9 @@ FileName = Annotated[str, AfterValidator(_file_name)]
 Names = Annotated[tuple[Name, ...], BeforeValidator(_name_or_names), Field(min_length=1)]
 """One name, or a list of them."""
 
+Listed = Annotated[tuple[Name, ...], BeforeValidator(_name_or_names)]
+"""The same, or none."""
+
 Scalar = Annotated[Any, AfterValidator(_single)]
 """Text, a number, true or false, kept as it is."""
 
@@ -182,9 +185,10 @@ class TableSpec(ViewSpec):
 class FigureSpec(ViewSpec):
     """A measure as a figure."""
 
-    kind: Literal["bars", "lines", "heat", "ranks"]
+    kind: Literal["bars", "lines", "heat", "ranks", "waterfall"]
     """`heat` writes its numbers into coloured cells; `ranks` joins the rank (1 = least) that each value of
-    `colour` has along `x`."""
+    `colour` has along `x`; `waterfall` begins with the number of the first value of `x`, adds for each
+    following one its difference from the one before, and ends with the total."""
     x: Name
     """The axis that goes across."""
     y: Name | None = None
@@ -196,6 +200,19 @@ class FigureSpec(ViewSpec):
     spread: Literal["none", "std", "range"] = "none"
     """Whiskers of bars and lines over the runs behind a mean: the standard deviation of the sample to both
     sides, or from the least to the greatest. Default none."""
+    also: Listed = ()
+    """In a `waterfall`: further metrics, each with panels and a scale of its own. Default none."""
+    more_is_better: Listed = ()
+    """In a `waterfall`: those of its metrics of which more is better, for the colours. Default none: less is
+    better."""
+    reference: SelectionSpec | None = None
+    """In a `waterfall`: a line at the number of these runs, such as those of a baseline, laid over the
+    figure's `where`; names one value of `x`. Default no line."""
+
+    @property
+    def parts(self) -> tuple[FigureSpec, ...]:
+        """The figure for each of its metrics by itself."""
+        return tuple(self.model_copy(update={"metric": name}) for name in (self.metric, *self.also))
 
     @property
     def axes(self) -> dict[str, str]:
@@ -248,6 +265,11 @@ class StudySpec(Spec):
         needed = list(self.metrics)
         for measure in self.measures:
             needed.append(measure.metric)
-            parts = (measure.relative_to, measure.than if isinstance(measure, ClaimSpec) else None)
+            parts = [measure.relative_to]
+            if isinstance(measure, ClaimSpec):
+                parts.append(measure.than)
+            if isinstance(measure, FigureSpec):
+                needed += measure.also
+                parts.append(measure.reference)
             needed += [part.metric for part in parts if part and part.metric]
         return tuple(dict.fromkeys(needed))

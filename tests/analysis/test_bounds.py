@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import replace
 from fractions import Fraction
@@ -225,12 +224,24 @@ def test_what_outlasts_the_last_step_is_no_bound_of_it() -> None:
 
 
 def test_bounds_go_out_in_seconds() -> None:
-    told = json.loads(json.dumps(two_layers().to_dict(), allow_nan=False))
-    assert told["makespan_s"] == 450e-12
-    assert told["lanes_s"] == {"link0 up": 300e-12, "link0 down": 0}
-    assert told["max_ratio"] == 1.5
-    assert told["additive_ratio"] == 450 / 455
-    assert (told["overlap"], told["busiest_lane"]) == ("demand", "link0 up")
+    told = two_layers().summary()
+    assert (told.additive_law_s, told.max_law_s, told.critical_s) == (455e-12, 300e-12, 350e-12)
+    assert (told.additive_law_ratio, told.max_law_ratio, told.critical_ratio) == (450 / 455, 1.5, 450 / 350)
+    assert (told.transfer_s, told.overlapped) == (315e-12, 5 / 155)
+
+
+def test_the_bound_without_contention_is_told_where_it_is_one() -> None:
+    assert two_layers("layered").summary().critical_s is None, "what comes late was on its way all the same"
+    chunked = two_layers(links=(Link(0, 1, 10**12, latency=5, chunk=50),)).summary()
+    assert chunked.critical_s is chunked.critical_ratio is None
+
+
+def test_the_max_law_is_called_after_what_takes_longest() -> None:
+    # Three transfers of 100 ticks against 140 of compute; with 300 of compute it is as long as the lane.
+    assert two_layers().longest == "link0 up"
+    equal = Step((Layer((0, 1), 150), Layer((2,), 150)))
+    assert two_layers(steps=(equal,)).longest == "compute"
+    assert two_layers("ideal").longest == "compute"
 
 
 def test_a_run_without_events_has_no_bounds() -> None:
@@ -241,7 +252,7 @@ def test_a_run_without_events_has_no_bounds() -> None:
 def test_an_empty_run_is_as_fast_as_can_be() -> None:
     empty = run_bounds(make_run())
     assert (empty.lower_ticks, empty.additive_ticks, empty.overlapped) == (0, 0, 1.0)
-    assert empty.to_dict()["max_ratio"] == 1.0
+    assert empty.summary().max_law_ratio == 1.0
 
 
 def test_chunks_on_two_lanes_at_once_count_once() -> None:

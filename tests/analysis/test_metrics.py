@@ -150,6 +150,7 @@ def test_summary_records_keep_what_counters_know_and_say_none_for_the_rest() -> 
     full, short = summarise(busy_run(500)), summarise(busy_run(500, keep_events=False))
     assert short.records == "summary"
     assert short.hidden_s is short.overlap_efficiency is short.transfers is None
+    assert short.bounds is None
     assert short.links["pcie up"].hidden_s is short.links["pcie up"].mean_in_system is None
     for name in (
         "steps",

@@ -74,7 +74,7 @@ def test_every_figure_is_drawn(large: tuple[Chrome, float]) -> None:
     drawn = browser.execute_script(
         "return [...document.querySelectorAll('.figure')].filter(f => f.querySelector('svg')).map(f => f.id)"
     )
-    assert drawn == ["steps", "timeline", "tiers", "latency", "lanes"]
+    assert drawn == ["steps", "bounds", "timeline", "tiers", "latency", "lanes"]
 
 
 def test_nothing_is_requested_beside_the_page(large: tuple[Chrome, float]) -> None:

@@ -42,7 +42,7 @@ def test_names_and_descriptions_cannot_inject_markup() -> None:
 
 def test_every_section_has_its_figure() -> None:
     text = page(busy_run(400))
-    for name in ("steps", "timeline", "tiers", "latency", "lanes"):
+    for name in ("steps", "bounds", "timeline", "tiers", "latency", "lanes"):
         assert f'<div id="{name}" class="figure"' in text
 
 
@@ -59,7 +59,7 @@ def test_headline_figures_are_on_cards() -> None:
 
 def test_with_summary_records_sections_say_what_is_missing_and_the_rest_stays() -> None:
     text = page(busy_run(400, keep_events=False))
-    assert text.count("kept only summary records") == 2
+    assert text.count("kept only summary records") == 3
     for name in ("steps", "latency", "lanes"):
         assert f'<div id="{name}" class="figure"' in text
     assert 'id="timeline"' not in text

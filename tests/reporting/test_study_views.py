@@ -65,7 +65,9 @@ def table(kept: list[Row] | None = None, **fields: Any) -> Any:
 
 
 def figure(kind: str, **fields: Any) -> FigureSpec:
-    axes = {"x": "policy", "y": "work"} if kind == "heat" else {"x": "mode", "colour": "policy"}
+    axes = {"heat": {"x": "policy", "y": "work"}, "waterfall": {"x": "policy"}}.get(
+        kind, {"x": "mode", "colour": "policy"}
+    )
     given = {"name": "f", "title": "It <says> so", "kind": kind, "metric": "wait_s", **axes, **fields}
     return FigureSpec.model_validate(given)
 
@@ -133,6 +135,9 @@ def test_cells_without_a_number_are_marked_and_explained() -> None:
         ({"metric": "hit_rate"}, 0.5, "50.0 %"),
         ({"metric": "misses"}, 1234.0, "1,234"),
         ({"metric": "misses"}, 12.5, "12.5"),
+        ({"metric": "bounds.max_law_s"}, 0.5, "500 ms"),
+        ({"metric": "bounds.max_law_ratio"}, 1.5, "1.50"),
+        ({"metric": "bounds.overlapped"}, 0.25, "25.0 %"),
         ({"aggregate": "count"}, 12.0, "12"),
         ({"relative_to": {}}, -0.263, "-26.3 %"),
         ({"relative_to": {}, "relation": "ratio"}, 1.5, "1.50"),
@@ -243,6 +248,75 @@ def test_ranks_leave_out_who_has_no_number_there() -> None:
     assert tuple(made.data[0].y) == (1, None), "no rank there, and no name at the end"
 
 
+def falls(made: go.Figure) -> list[Any]:
+    return [trace for trace in made.data if trace.type == "waterfall"]
+
+
+def test_a_waterfall_adds_what_each_case_adds_to_the_one_before() -> None:
+    """rag: serial 3, 6, 9 and async 2, 1, 1; the last two differ by nothing."""
+    made = drawn("waterfall", where={"work": "rag"}, panels="mode", reference={"where": {"policy": "fifo"}})
+    serial, asynchronous = falls(made)
+    assert tuple(serial.measure) == ("absolute", "relative", "relative", "absolute")
+    assert tuple(serial.y) == pytest.approx((3, 3, 3, 9))
+    assert tuple(asynchronous.y) == pytest.approx((2, -1, 0, 1))
+    assert serial.increasing.marker.color != serial.decreasing.marker.color == "#0072B2", "less is better"
+    scatter = [trace for trace in made.data if trace.type == "scatter"]
+    numbers = [trace for trace in scatter if trace.mode == "markers+text"]
+    assert [trace.text for trace in numbers] == [
+        ("3.00", "+3.00", "+3.00", "9.00"),
+        ("2.00", "−1.00", "0", "1.00"),
+    ]
+    assert tuple(numbers[1].y) == pytest.approx((2, 2, 1, 1)), "each above the upper end of its bar"
+    assert serial.customdata[1] == "fifo: +3.00 ms (+100.0 %), together 6.00 ms"
+    assert made.layout.xaxis.ticktext == ("lru", "fifo", "&lt;arc&gt;", "total")
+    assert made.layout.yaxis.range == made.layout.yaxis2.range, "panels of one metric share its scale"
+    lines = [trace.y[0] for trace in scatter if trace.mode == "lines+markers+text"]
+    assert lines == pytest.approx([6, 1])
+    assert [trace.name for trace in made.data if trace.name] == [
+        *("first and total", "better than the case before", "worse", "policy fifo")
+    ]
+    assert texts(made) == ["<b>It &lt;says&gt; so</b>", "<b>serial</b>", "<b>async</b>", "wait_s (ms)"]
+
+
+def test_metrics_of_a_waterfall_have_panels_units_and_directions_of_their_own() -> None:
+    made = drawn("waterfall", also=["hit_rate", "misses", "hidden_s"], more_is_better="hit_rate")
+    assert texts(made)[1:] == ["<b>wait_s (ms)</b>", "<b>hit_rate (%)</b>", "<b>misses</b>"]
+    wait, hit_rate, _ = falls(made)
+    assert hit_rate.increasing.marker.color == wait.decreasing.marker.color
+    assert tuple(hit_rate.y) == pytest.approx((25, 0, 0, 25))
+    assert made.layout.yaxis.range != made.layout.yaxis2.range
+    two = drawn("waterfall", also="misses", panels="mode")
+    assert texts(two)[1:3] == ["<b>serial: wait_s (ms)</b>", "<b>async: wait_s (ms)</b>"]
+    part = figure("waterfall", also="misses").model_dump(exclude_none=True, exclude_defaults=True)
+    assert "Mean of wait_s. Mean of misses." in study_html(study(figures=[part]), rows(), [])
+    alone = drawn("waterfall", metric="hidden_s", also="misses")
+    assert texts(alone)[-1] == "misses", "a metric without numbers takes no panel"
+
+
+def test_numbers_of_a_waterfall_have_as_many_decimals_as_the_largest() -> None:
+    values = {"lru": 0.012345, "fifo": 0.0123, "<arc>": 0.00234, "none": 0.00234 + 1e-18}
+    kept = [Row({"policy": policy}, {"wait_s": value}) for policy, value in values.items()]
+    made = draw_figure(figure("waterfall"), Results({"policy": tuple(values)}, kept))
+    assert made is not None
+    (numbers,) = [trace for trace in made.data if trace.type == "scatter" and trace.mode == "markers+text"]
+    # 45 ns are 0.0450 of a millisecond, too few for one decimal; rounding of the clock's seconds is nothing.
+    assert numbers.text == ("12.3", "−0.0450", "−10.0", "0", "2.3")
+
+
+def test_a_waterfall_ends_its_chain_where_a_case_has_no_number() -> None:
+    some = [row for row in rows() if row.coordinates["policy"] != "fifo"]
+    row = Row({**some[0].coordinates, "policy": "fifo"}, {}, "failed")
+    (fall,) = falls(drawn("waterfall", [*some, row], where={"work": "rag", "mode": "serial"}))
+    assert tuple(fall.x) == (0, 3)
+    assert tuple(fall.y) == pytest.approx((3, 9))
+    only = [row for row in rows() if row.coordinates["policy"] == "fifo"]
+    rest = [
+        Row({**row.coordinates, "policy": name}, {}, "failed") for row in only for name in ("lru", "<arc>")
+    ]
+    (fall,) = falls(drawn("waterfall", [*only, *rest]))
+    assert not fall.x, "neither a beginning nor an end"
+
+
 def test_panels_wrap_into_even_rows() -> None:
     assert [Grid.across_for(count, 100, 100) for count in (1, 2, 3, 4, 5, 6, 7, 9)] == [
         1,
@@ -331,7 +405,7 @@ def test_the_page_draws_what_the_study_asks_for_in_place_of_the_metrics() -> Non
 
 @pytest.mark.browser
 def test_a_browser_draws_every_kind_without_complaint(browser: Chrome, tmp_path: Path) -> None:
-    kinds = ("bars", "lines", "heat", "ranks")
+    kinds = ("bars", "lines", "heat", "ranks", "waterfall")
     figures = [figure(kind, name=kind) for kind in kinds]
     spec = study(figures=[one.model_dump(exclude_none=True, exclude_defaults=True) for one in figures])
     path = tmp_path / "report.html"

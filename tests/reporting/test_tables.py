@@ -7,8 +7,10 @@ from analysis.synthetic import busy_run, make_run, make_scenario, step_row
 from rich.console import Console
 
 from kvsim.analysis.metrics import summarise
+from kvsim.reporting.bounds import bounds_sentence
 from kvsim.reporting.tables import print_summary
 from kvsim.reporting.verdict import verdict
+from kvsim.sim.records import Cause
 from kvsim.sim.result import RunResult
 
 
@@ -42,6 +44,35 @@ def test_a_summary_answers_first_how_much_steps_wait_and_for_what() -> None:
         assert wanted in text
     for wanted in ("hbm", "pcie up", "mean queue", "write-back", "900 prefetches: timely 77.8 %"):
         assert wanted in text
+
+
+def test_a_run_stands_between_its_bounds_in_the_table() -> None:
+    """100 ns of compute, then a wait of 50 for the second half of a transfer of 100."""
+    run = make_run(
+        steps=[step_row(0, 0, 150_000, (0, 50_000, 0, 0, 0))],
+        layers=[(0, 0, 0, 100_000)],
+        stalls=[(0, 1, 100_000, 150_000, Cause.DEMAND_SERVICE, 0, 0)],
+        transfers=[(0, 0, 0, 7, 1, 500, 1, 0, 50_000, 50_000, 50_000, 150_000)],
+        hops=[(0, 0, 50_000, 50_000, 150_000, 500, 100_000)],
+    )
+    lines = [" ".join(line.split()) for line in printed(run, 80).splitlines()]
+    at = lines.index("makespan between its bounds")
+    assert lines[at + 3 : at + 6] == [
+        "additive law 200 ns 0.750 × one after another",
+        "this run 150 ns as simulated",
+        "max law 100 ns 1.50 × perfect overlap: compute alone",
+    ]
+    assert bounds_sentence(summarise(run)) == (
+        "One after another, compute and transfers would take 200 ns, with perfect overlap 100 ns "
+        "(the time of compute); 50.0 % of the difference was saved."
+    )
+
+
+def test_what_bounds_a_run_that_moved_nothing_needs_no_words() -> None:
+    assert "nothing to overlap" in bounds_sentence(summarise(make_run(steps=[step_row(0, 0, 100)])))
+    short = make_run(steps=[step_row(0, 0, 100)], keep_events=False)
+    assert bounds_sentence(summarise(short)) == ""
+    assert "bounds" not in printed(short, 80)
 
 
 def test_figures_that_were_not_recorded_are_marked_and_explained() -> None:

@@ -135,6 +135,8 @@ def test_values_survive_the_way_into_an_override(value: object, text: str) -> No
         ("[hit_rate,", "[hitrate,", "10:11: metrics.0: 'hitrate' is no figure of a run; did you mean 'hit"),
         ("[hit_rate,", "[exposed_s,", "10:11: metrics.0: 'exposed_s' has several figures"),
         ("host_ram]", "host_rom]", "'tier_hit_rate' has no 'host_rom'; did you mean 'host_ram'?"),
+        ("[hit_rate,", "[bounds.max_law,", "10:11: metrics.0: 'bounds' has no 'max_law'; did you mean 'max_"),
+        ("[hit_rate,", "[bounds.longest,", "10:11: metrics.0: 'bounds' has no 'longest'"),
         ("metric: accesses", "metric: acesses", "claims.two.than.metric: 'acesses' is no figure"),
         ("{overlap: serial, seed", "{overlp: serial, seed", "12:49: claims.one.where.overlp: 'overlp' is no"),
         ("seed: 3}", "seed: 5}", "claims.one.where.seed: seed has no '5' (known: 3, 4)"),
@@ -219,6 +221,14 @@ figures:
   - {name: f, title: F, kind: bars, metric: accesses, x: memory, colour: overlap, panels: policy, spread: std}
   - {name: g, title: G, kind: heat, metric: misses, x: memory, y: overlap}
   - {name: h, title: H, kind: ranks, metric: misses, x: overlap, colour: policy}
+  - name: w
+    title: W
+    kind: waterfall
+    metric: discards
+    x: memory
+    also: [steps, bounds.max_law_s]
+    more_is_better: steps
+    reference: {where: {memory: small}, metric: idle_s}
 """
 
 
@@ -227,7 +237,12 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
     assert [table.rows for table in spec.tables] == [("memory",), ("memory", "seed")]
     assert spec.figures[0].axes == {"panels": "policy", "colour": "overlap", "x": "memory"}
     assert (spec.claims[0].question, spec.claims[0].note) == (True, "It, once, was.")
-    assert spec.kept_metrics == ("hit_rate", "misses", "hits", "evictions", "accesses")
+    assert spec.figures[3].also == ("steps", "bounds.max_law_s")
+    assert [part.metric for part in spec.figures[3].parts] == ["discards", "steps", "bounds.max_law_s"]
+    assert spec.kept_metrics == (
+        *("hit_rate", "misses", "hits", "evictions", "accesses"),
+        *("discards", "steps", "bounds.max_law_s", "idle_s"),
+    )
 
 
 @pytest.mark.parametrize(
@@ -260,6 +275,18 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
         (", colour: policy}", "}", "21:5: figures.h.colour: is required with kind ranks"),
         (", colour: policy}", ", colour: policy, y: memory}", "figures.h.y: means nothing with kind ranks"),
         ("panels: policy", "panels: overlap", "figures.f.colour: 'overlap' is used twice"),
+        ("    x: memory", "    x: memory\n    colour: policy", "figures.w.colour: means nothing with kind"),
+        ("    x: memory", "    x: memory\n    y: policy", "27:8: figures.w.y: means nothing with kind"),
+        ("    x: memory", "    x: memory\n    spread: std", "figures.w.spread: means nothing with kind wat"),
+        ("also: [steps,", "also: [stps,", "27:12: figures.w.also.0: 'stps' is no figure of a run; did"),
+        ("also: [steps,", "also: [discards,", "27:12: figures.w.also.0: 'discards' is named twice"),
+        ("better: steps", "better: hits", "figures.w.more_is_better.0: 'hits' is none of the figure"),
+        ("metric: idle_s}", "metric: idle}", "figures.w.reference.metric: 'idle' is no figure of a run"),
+        ("{memory: small}, m", "{memory: smal}, m", "figures.w.reference.where.memory: memory has no 'sm"),
+        ("{memory: small}, m", "{seed: 3}, m", "figures.w.reference: must name one value of memory in its"),
+        ("{memory: small}, m", '{memory: "*"}, m', "figures.w.reference: must name one value of memory in"),
+        ("spread: std}", "also: hits}", "19:105: figures.f.also: is for kind waterfall only"),
+        ("spread: std}", "reference: {}}", "figures.f.reference: is for kind waterfall only"),
         ("question: true", "question: maybe", "claims.c.question: must be true or"),
     ],
 )  # fmt: skip

@@ -364,3 +364,15 @@ def test_a_dead_worker_is_told_and_the_finished_runs_are_kept(
     study = load(write(tmp_path, FRAGILE.replace("fragile:", "fragile_exit:")))
     with pytest.raises(KvsimError, match="--resume"):
         run_study(study, "1", directory=tmp_path, jobs=2)
+
+
+def test_a_study_measures_bounds(tmp_path: Path) -> None:
+    """In serial mode the additive law is the makespan itself; without records there are no bounds."""
+    axes = "axes: [{name: records, path: execution.records, values: [all, summary]}]\n"
+    text = "base: quickstart\nset: {execution.overlap: serial, workload.length: 60}\n" + axes
+    text += "metrics: [makespan_s, bounds.additive_law_s, bounds.additive_law_ratio, bounds.overlapped]\n"
+    known, unknown = run_study(load(write(tmp_path, text)), version="1")
+    makespan_s = known.metrics["makespan_s"]
+    assert makespan_s
+    assert list(known.metrics.values()) == [makespan_s, makespan_s, 1.0, 0.0]
+    assert list(unknown.metrics.values()) == [makespan_s, None, None, None]

@@ -18,7 +18,6 @@ from kvsim.reporting import palette
 from kvsim.reporting.study_measures import against, axis_title
 from kvsim.reporting.study_panels import Frame, Grid, Panel, Ticks, fit_labels, panel_width, shown, text_width
 from kvsim.reporting.study_points import Points
-from kvsim.reporting.text import significant
 from kvsim.study.select import Unknown, narrowed
 
 __all__ = ["TOTAL", "waterfall_figure"]
@@ -66,7 +65,7 @@ class _Chain:
         """A number without its unit; 0 is told from what rounds to it."""
         plain = f"{number:,.{self.decimals}f}" if number else "0"
         if number and not float(plain.replace(",", "")):
-            plain = significant(number)
+            return "≈ 0"
         return (f"+{plain}" if signed and number > 0 else plain).replace("-", "−")
 
 

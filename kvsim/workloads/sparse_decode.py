@@ -33,8 +33,8 @@ class SparseDecode:
     layers are independent. Of the newly chosen pages the share `foreseen`, lower numbers first, is known
     before the layer's turn; the others make a second access of the layer, which nobody can announce ahead
     and which takes their share of its compute time. The compute time counts the tokens of the pages read and
-    the unfinished page, but no scoring of the pages left out. Pages and their numbers: `DecodeGeometry`; a layer's pages are
-    distinct and ascending, and the array object is the same while they do not change.
+    the unfinished page, but no scoring of the pages left out. Pages and their numbers: `DecodeGeometry`; a
+    layer's pages are distinct and ascending, and the array object is the same while they do not change.
 
     Source: sinks and window, G. Xiao et al., "Efficient streaming language models with attention sinks",
     ICLR 2024; query-dependent top-k pages, J. Tang et al., "Quest", ICML 2024. The drift is a model of the

@@ -50,8 +50,8 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     order of arrival at the lane, whenever a transfer was raised to it. A raise holds on all lanes.
 10. *Ahead.* In `layered` and `async`, while a layer computes, the next `depth` layers of the step are
     announced in order, up to the first whose pages are not foreseen, each if its bytes fit tier 0 beside
-    those already announced and the pages any of these creates. In `async` the prefetch policy is then asked, and its guesses are fetched if there is a
-    slot and room.
+    those already announced and the pages any of these creates. In `async` the prefetch policy is then
+    asked, and its guesses are fetched if there is a slot and room.
 11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
     takes the way from where its page was found, even if making room for it has pushed the page further
     down: synchronous simulators fix the source first. `ideal` moves take no time.

@@ -299,7 +299,8 @@ def test_numbers_of_a_waterfall_have_as_many_decimals_as_the_largest() -> None:
     made = draw_figure(figure("waterfall"), Results({"policy": tuple(values)}, kept))
     assert made is not None
     (numbers,) = [trace for trace in made.data if trace.type == "scatter" and trace.mode == "markers+text"]
-    # 45 ns are too few of a millisecond for one decimal, but more than 0; rounding of the clock's seconds is nothing.
+    # 45 ns are too few of a millisecond for one decimal, but more than 0; rounding of the clock's seconds
+    # is nothing.
     assert numbers.text == ("12.3", "≈ 0", "−10.0", "0", "2.3")
 
 

@@ -86,6 +86,7 @@ def _layer(draw: Draw, odd: Odd, pages: _Universe, *, absent_costs: bool) -> Lay
         ordered=draw(_integers(0, 3)) == 0,
         created=pages.create(draw(_any_of(0, 0, 0, 1, 2))),
         absent_each=odd.near(10**6) if absent_costs and draw(_booleans()) else None,
+        foreseen=draw(_integers(0, 5)) > 0,
     )
 
 
@@ -147,7 +148,7 @@ def _link(draw: Draw, odd: Odd, near: int, far: int, size: int | None) -> Link:
 def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
     ports = draw(_any_of(None, None, None, 1, 2))
     speeds = ports is not None or draw(_integers(0, 3)) == 0
-    kind = draw(_any_of("exclusive", "exclusive", "inclusive", "direct")) if number else "exclusive"
+    kind = draw(_any_of("exclusive", "exclusive", "inclusive", "direct", "stage")) if number else "exclusive"
     marks = draw(_any_of(*[(None, None)] * 3, (0.75, 0.5), (1.0, 0.25), (0.5, 0.5)))
     return Tier(
         capacity,
@@ -157,6 +158,7 @@ def _tier(draw: Draw, odd: Odd, number: int, capacity: int) -> Tier:
         write_bandwidth=_speed(draw, odd) if speeds else None,
         ports=ports,
         direct=kind == "direct",
+        stage=kind == "stage",
         inclusive=kind == "inclusive",
         bits=draw(_any_of(8, 8, 8, 4) if number else _any_of(8)),
         high=marks[0],
@@ -226,7 +228,14 @@ def cases(
         fill=fill,
         max_in_flight=draw(_any_of(None, None, 1, 2)),
         coalesce=draw(_any_of(1, 1, 2, 4)) if busy else 1,
+        wishes=_wishes(draw, len(steps), pages.total, count) if draw(_integers(0, 2)) == 0 else (),
     )
+
+
+def _wishes(draw: Draw, steps: int, pages: int, tiers: int) -> tuple[tuple[tuple[int, int], ...], ...]:
+    """For every step some pages, whether they exist or not, and where they are wanted after it."""
+    wish = st.tuples(_integers(0, pages - 1), _integers(0, tiers - 1))
+    return tuple(tuple(draw(st.lists(wish, max_size=3))) for _ in range(steps))
 
 
 def _valid(tiers: list[Tier], largest: int) -> list[Tier]:

@@ -172,6 +172,6 @@ class PlacementPolicy(ABC):
     def migrations(self) -> Iterable[tuple[int, int]]:
         """After a step: pages and the tier each should be in, most urgent first.
 
-        They move in the background. The engine skips pages that are pinned, moving or there already, and
-        those that find no room."""
+        They move in the background. The engine skips pages that are pinned or there already, and those
+        that find no room."""
         return ()

@@ -21,7 +21,7 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
     is emptied, in the background, to its low one. After a step come the migrations that the placement
     policy wants, in its order and in the background: up or down, room being made at the target, except of
-    pages that are pinned or moving; a page of which a copy is further down goes there for free.
+    pinned pages; a page of which a copy is further down goes there for free.
 5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
     once if any page was found there (in `serial` for each such page); where formats differ in it, the
     longest of theirs (in `serial` each its own). Then the pages are unpinned, and the pages the layer

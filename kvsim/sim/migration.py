@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.records import BACKGROUND
-from kvsim.sim.residency import NOWHERE
+from kvsim.sim.residency import NOWHERE, TIER
 
 
 class Migrations:
@@ -16,12 +16,12 @@ class Migrations:
         """Pages that have moved, by source and target tier."""
 
     def after_step(self) -> None:
-        """Move what is wanted elsewhere and can go: neither pinned nor moving, with room where it goes."""
+        """Move what is wanted elsewhere and can go: not pinned, and with room where it goes."""
         hierarchy = self.hierarchy
         if not hierarchy.placement.watches:
             return
         for page, target in hierarchy.placement.migrations():
-            source = self._settled_tier(page)
+            source = self._tier_of(page)
             if source is None or source == target:
                 continue
             moved = self._up if target < source else self._down
@@ -30,11 +30,11 @@ class Migrations:
         hierarchy.balance()
         hierarchy.mover.flush()
 
-    def _settled_tier(self, page: int) -> int | None:
-        """Where the page is; None if it is pinned, moving or nowhere."""
+    def _tier_of(self, page: int) -> int | None:
+        """Where the page is, or will be when it has arrived; None if it is pinned or nowhere."""
         residency = self.hierarchy.residency
-        code = residency.where[page] if page < len(residency.where) else NOWHERE
-        return None if code >= NOWHERE or residency.is_pinned(page) else code
+        tier = residency.where[page] & TIER if page < len(residency.where) else NOWHERE
+        return None if tier == NOWHERE or residency.is_pinned(page) else tier
 
     def _up(self, page: int, source: int, target: int) -> bool:
         """Into a faster tier. An inclusive tier keeps its copy, unless the page enters another inclusive one:
@@ -42,7 +42,7 @@ class Migrations:
         hierarchy = self.hierarchy
         residency = hierarchy.residency
         room, held = residency.bytes_of(page, target), residency.bytes_of(page, source)
-        if not hierarchy.make_room(target, room, BACKGROUND) or self._settled_tier(page) != source:
+        if not hierarchy.make_room(target, room, BACKGROUND) or self._tier_of(page) != source:
             return False  # making room may have moved the page itself
         freed = held
         if target and hierarchy.inclusive[target]:

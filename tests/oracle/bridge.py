@@ -15,6 +15,7 @@ from oracle.roads import LaneName
 
 from kvsim import units
 from kvsim.errors import SimulationError
+from kvsim.policies import PlacementPolicy, PlacementView
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim import engine
 from kvsim.sim.result import RunResult
@@ -54,6 +55,7 @@ def _layer(index: int, layer: Layer) -> LayerAccess:
         ordered=layer.ordered,
         created=np.array(layer.created, dtype=np.int64),
         absent_ticks=None if each is None else lambda absent: each * absent,
+        foreseen=layer.foreseen,
     )
 
 
@@ -85,7 +87,7 @@ def _tier(number: int, tier: Tier) -> dict[str, Any]:
         "read_bandwidth": _speed(tier.read_bandwidth),
         "write_bandwidth": _speed(tier.write_bandwidth),
         "ports": tier.ports,
-        "access": "direct" if tier.direct else "promote",
+        "access": "direct" if tier.direct else "stage" if tier.stage else "promote",
         "inclusive": tier.inclusive,
         "scheme": {
             "name": f"scheme{number}",
@@ -115,6 +117,32 @@ def _link(number: int, link: Link) -> dict[str, Any]:
     }
 
 
+def _placement(case: Case) -> Any:
+    if not case.wishes:
+        return "fill" if case.fill else "last"
+    options = {"wishes": [[list(wish) for wish in step] for step in case.wishes], "fill": case.fill}
+    return {"name": "oracle.bridge:Wishes", "options": options}
+
+
+class Wishes(PlacementPolicy):
+    """Wants after each step what was written down beforehand."""
+
+    name = "wishes"
+    watches = True
+
+    def __init__(self, view: PlacementView, wishes: list[list[list[int]]], fill: bool) -> None:
+        super().__init__(view)
+        self._wishes = wishes
+        self._first = 0 if fill else view.tier_count - 1
+
+    def start(self, page: int) -> int:
+        return self._first
+
+    def migrations(self) -> Iterator[tuple[int, int]]:
+        if self.view.step < len(self._wishes):
+            yield from ((page, tier) for page, tier in self._wishes[self.view.step])
+
+
 def scenario(case: Case) -> Scenario:
     """The case's hierarchy, policies and mode as kvsim reads them."""
     return Scenario.model_validate(
@@ -125,7 +153,7 @@ def scenario(case: Case) -> Scenario:
                 "links": [_link(number, link) for number, link in enumerate(case.links)],
             },
             "workload": {"kind": "custom", "workload_class": "oracle.bridge:ExplicitWorkload"},
-            "policy": {"eviction": "lru", "placement": "fill" if case.fill else "last"},
+            "policy": {"eviction": "lru", "placement": _placement(case)},
             "execution": {
                 "overlap": case.mode,
                 "depth": case.depth,

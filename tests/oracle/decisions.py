@@ -71,6 +71,8 @@ class Bookkeeper:
         self.last = len(case.tiers) - 1
         self.nearest = [-1] * len(case.scalars)
         self.held: list[int | None] = [None] * len(case.scalars)
+        self.home: list[int | None] = [None] * len(case.scalars)
+        """Where a page that is staged in tier 0 keeps its place."""
         self.pins = [0] * len(case.scalars)
         self.used = [0] * len(case.tiers)
         self.recency: list[list[int]] = [[] for _ in case.tiers]
@@ -110,20 +112,24 @@ class Bookkeeper:
         return next((k for k in below if self.case.tiers[k].inclusive and self._fits(page, k)), None)
 
     def _insert(self, page: int, tier: int) -> None:
-        """The page is now in the tier; takes its room unless a held copy already has it."""
-        if self.held[page] == tier:
+        """The page is now in the tier; takes its room unless a copy of it already has it."""
+        if self.home[page] == tier:
+            self.home[page] = None
+        elif self.held[page] == tier:
             self.held[page] = None
         else:
             self.used[tier] += self.case.size(page, tier)
         self.nearest[page] = tier
         self.recency[tier].append(page)
 
-    def _remove(self, page: int, hold: bool = False) -> None:
-        """The page leaves its tier; with `hold` a copy stays behind."""
+    def _remove(self, page: int, hold: bool = False, stage: bool = False) -> None:
+        """The page leaves its tier; with `hold` a copy stays behind, with `stage` it keeps its place."""
         tier = self.nearest[page]
         self.recency[tier].remove(page)
         self.nearest[page] = -1
-        if hold:
+        if stage:
+            self.home[page] = tier
+        elif hold:
             self.held[page] = tier
         else:
             self.used[tier] -= self.case.size(page, tier)
@@ -152,11 +158,7 @@ class Bookkeeper:
         """
         tier = self.nearest[page]
         self.evictions[tier] += 1
-        copy = self.held[page]
-        if copy is not None:
-            self._remove(page)
-            self._insert(page, copy)
-            self.emit(Drop(page, tier))
+        if self._return(page):
             return
         for target in range(tier + 1, self.last + 1):
             if self.make_room(target, self.case.size(page, target), cls):
@@ -167,6 +169,41 @@ class Bookkeeper:
         self._remove(page)
         self.discards[tier] += 1
         self.emit(Drop(page, tier))
+
+    def _return(self, page: int) -> bool:
+        """The page goes to where a copy of it is, if there is one."""
+        tier = self.nearest[page]
+        copy = self.held[page] if self.home[page] is None else self.home[page]
+        if copy is None:
+            return False
+        self._remove(page)
+        self._insert(page, copy)
+        self.emit(Drop(page, tier))
+        return True
+
+    def wish(self, page: int, target: int) -> None:
+        """Somebody wants the page in that tier: it moves in the background if it exists and there is room."""
+        source = self.nearest[page]
+        if source < 0 or source == target:
+            return
+        if target > source and self._return(page):
+            return
+        if not self.make_room(target, self.case.size(page, target), Cls.BACKGROUND):
+            return
+        if self.nearest[page] != source:
+            return  # it had to make room itself
+        tiers = self.case.tiers
+        up = target < source
+        enters = up and target > 0 and tiers[target].inclusive
+        copy = self.held[page]
+        if enters and copy is not None:
+            self.held[page] = None
+            self.used[copy] -= self.case.size(page, copy)
+            self.emit(Drop(page, copy))
+        keep = up and tiers[source].inclusive and not enters
+        self._remove(page, hold=keep)
+        self._insert(page, target)
+        self.emit(Move(page, source, target, Cls.BACKGROUND, keep))
 
     def _need_room(self, tier: int, page: int) -> None:
         if not self.make_room(tier, self.case.size(page, tier)):
@@ -181,11 +218,11 @@ class Bookkeeper:
     def promote(self, page: int, cls: Cls) -> None:
         """Fetch the page to tier 0."""
         source = self.nearest[page]
-        keep = self.case.tiers[source].inclusive
+        stage, keep = self.case.tiers[source].stage, self.case.tiers[source].inclusive
         self._need_room(0, page)
-        self._remove(page, hold=keep)
+        self._remove(page, hold=keep, stage=stage)
         self._insert(page, 0)
-        self.emit(Move(page, source, 0, cls, keep))
+        self.emit(Move(page, source, 0, cls, keep or stage))
 
     def _touch(self, page: int) -> None:
         tier = self.nearest[page]
@@ -233,9 +270,12 @@ class Bookkeeper:
         return seen
 
     def unpin(self, layer: Layer) -> None:
-        """The layer's pages may leave again."""
+        """The layer's pages may leave again; those that were staged do, unless another layer needs them."""
         for page in layer.pages:
             self.pins[page] -= 1
+        for page in layer.pages:
+            if self.home[page] is not None and not self.pins[page]:
+                self._return(page)
 
     def watermarks(self) -> None:
         """Empty tiers that are too full, in the background."""

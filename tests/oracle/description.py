@@ -23,6 +23,8 @@ class Tier:
     write_bandwidth: int | None = None
     ports: int | None = None
     direct: bool = False
+    stage: bool = False
+    """Pages are read through tier 0 and keep their place here."""
     inclusive: bool = False
     bits: int = 8
     """Bits a scalar takes here; with 8, a page has as many bytes as scalars."""
@@ -64,6 +66,8 @@ class Layer:
     created: tuple[int, ...] = ()
     absent_each: int | None = None
     """Extra compute time for each page found nowhere."""
+    foreseen: bool = True
+    """Whether the pages are known before the layer's turn."""
 
 
 @dataclass(frozen=True)
@@ -91,6 +95,8 @@ class Case:
     fill: bool = False
     """Initial pages go to the fastest tier with room; otherwise all to the last."""
     max_in_flight: int | None = None
+    wishes: tuple[tuple[tuple[int, int], ...], ...] = ()
+    """After each step, pages and the tiers they are wanted in."""
     coalesce: int = 1
     """Neighbouring pages that may travel together at most."""
 

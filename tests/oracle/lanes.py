@@ -48,6 +48,11 @@ class Task:
         """On the wire, those of its neighbours included."""
         return self.size + sum(task.size for task in self.train)
 
+    @property
+    def way(self) -> tuple[int, int]:
+        """From where to where; what is read in place goes to no tier."""
+        return self.source, -1 if self.direct else self.target
+
     def hurry(self, cls: Cls) -> None:
         """It is wanted more urgently, and so is all that travels with it."""
         whole = self.leader or self

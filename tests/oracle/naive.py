@@ -195,7 +195,7 @@ class Naive:
         return alike and task.page == last.page + 1 and len(leader.train) + 2 <= self.case.coalesce
 
     def _queue(self, task: Task) -> None:
-        pair = (task.source, task.target)
+        pair = task.way
         self.waiting.setdefault(pair, []).append(task)
         self._launch(pair)
 
@@ -240,7 +240,7 @@ class Naive:
         self.origin = before
 
     def _arrive(self, task: Task) -> None:
-        pair = (task.source, task.target)
+        pair = task.way
         self.flying[pair] -= 1
         self._launch(pair)
         now = int(self.env.now)
@@ -283,6 +283,7 @@ class Naive:
                 self.out.computes.append((number, index, begin, int(self.env.now)))
                 self.books.unpin(layer)
                 yield from self._create(number, index, layer)
+            yield from self._migrate(number, len(step.layers) - 1)
             self.out.steps.append((start, int(self.env.now), compute))
         self.out.end = int(self.env.now)
 
@@ -329,7 +330,7 @@ class Naive:
     def _fetch_ahead(self, layers: tuple[Layer, ...], running: int, announced: list[Announced]) -> None:
         while len(announced) < len(layers) and len(announced) <= running + self.case.depth:
             layer = layers[len(announced)]
-            if not self.books.may_announce(layer, layers[running : len(announced)]):
+            if not layer.foreseen or not self.books.may_announce(layer, layers[running : len(announced)]):
                 return
             with self._wake_of(int(self.env.now)):
                 announced.append(self.books.announce(layer, Cls.PREFETCH))
@@ -351,6 +352,20 @@ class Naive:
         else:
             yield self.env.all_of([task.done for task in births])
         self._stalled(step, index, before)
+
+    def _migrate(self, step: int, last: int) -> Process:
+        """What is wanted elsewhere moves; only a serial machine's step waits for it."""
+        if step >= len(self.case.wishes):
+            return
+        before = int(self.env.now)
+        with self._wake_of(before):
+            for page, tier in self.case.wishes[step]:
+                self.books.wish(page, tier)
+            self.books.watermarks()
+            self._flush()
+        if self.case.mode == "serial":
+            yield from self._one_by_one()
+        self._stalled(step, last, before)
 
     def _one_by_one(self) -> Process:
         for duration in self.alone_times:

@@ -98,13 +98,16 @@ class FormatSpec(Spec):
     latency: Duration = 0
     """Fixed codec time of each read in tier 0, and of each transfer out of a tier of this scheme.
     Default 0."""
+    fused: Bandwidth | None = None
+    """Throughput, in bytes of fp16 (16 bits a scalar), at which attention decodes what it reads in tier 0, if
+    this is its format there; that time is compute. Default: it costs nothing."""
     source: str = ""
     """Where the figures come from."""
 
     @property
     def figures(self) -> tuple[object, ...]:
         """What a run can tell formats apart by."""
-        return self.name, self.bits, self.keep, self.compress, self.decompress, self.latency
+        return self.name, self.bits, self.keep, self.compress, self.decompress, self.latency, self.fused
 
     @property
     def density(self) -> Fraction:

@@ -12,6 +12,7 @@ from simpy import Environment
 
 from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
+from kvsim.sim.fused import FusedDecoding
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
@@ -75,6 +76,9 @@ class Decoder(ABC, Generic[M]):
 
     Subclasses say how a layer's pages get there; the order of decisions is the same for all.
     """
+
+    decoding: FusedDecoding | None = None
+    """What attention spends on formats that it decodes as it reads; None: nothing."""
 
     def __init__(
         self,
@@ -146,11 +150,14 @@ class Decoder(ABC, Generic[M]):
             self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
 
     def compute_ticks(self, plan: Plan) -> int:
-        """Compute time of the layer, absent pages included."""
+        """Compute time of the layer, absent pages and fused decoding included."""
         access = plan.access
-        if access.absent_ticks is None:
-            return access.compute_ticks
-        return access.compute_ticks + access.absent_ticks(plan.absent)
+        ticks = access.compute_ticks
+        if access.absent_ticks is not None:
+            ticks += access.absent_ticks(plan.absent)
+        if self.decoding is not None:
+            ticks += self.decoding.ticks(access.pages)
+        return ticks
 
     def computed(self, plan: Plan, tally: Tally, start: int) -> None:
         """Book a compute interval that ends now."""

@@ -23,6 +23,7 @@ from kvsim.sim.decode import (
     limited,
 )
 from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.fused import fused_decoding
 from kvsim.sim.future import Foresight
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
@@ -87,6 +88,7 @@ class Simulation:
         for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
             tier.furnish(used)
         self.decoder = self._decoder()
+        self.decoder.decoding = fused_decoding(self.kinds, workload.page_scalars)
 
     def run(self, progress: Progress | None) -> RunResult:
         """Let time pass until nothing happens any more, then audit."""

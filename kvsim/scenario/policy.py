@@ -4,7 +4,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from kvsim.scenario.base import Name, Spec
+from kvsim.scenario.base import Flag, Name, Spec
 
 __all__ = ["PolicyRef", "PolicySpec"]
 
@@ -39,3 +39,6 @@ class PolicySpec(Spec):
     placement: Literal["fill", "last"] = "fill"
     """Where pages that exist at the start are put: `fill` the fastest tier first, or all in the `last`.
     Default `fill`."""
+    lossy: Flag = False
+    """true: a page that no tier has room for is discarded for good: later reads of it are skipped and counted
+    as lost, instead of computing it again or finding it in the last tier. Default false."""

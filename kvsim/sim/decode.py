@@ -35,6 +35,7 @@ class Tally:
     hits = 0
     late = 0
     absent = 0
+    lost = 0
 
     def __init__(self, number: int, arrival: int, start: int) -> None:
         self.number = number
@@ -56,6 +57,7 @@ class Tally:
             self.hits,
             self.late,
             self.absent,
+            self.lost,
         )
 
 
@@ -143,6 +145,7 @@ class Decoder(ABC, Generic[M]):
         tally.accesses += len(access.pages)
         tally.hits += plan.hits
         tally.absent += plan.absent
+        tally.lost += plan.lost
         return plan
 
     def _guess(self, access: LayerAccess) -> None:
@@ -156,7 +159,10 @@ class Decoder(ABC, Generic[M]):
         if access.absent_ticks is not None:
             ticks += access.absent_ticks(plan.absent)
         if self.decoding is not None:
-            ticks += self.decoding.ticks(access.pages)
+            pages = access.pages
+            if plan.lost:
+                pages = pages[self.hierarchy.residency.are_present(pages)]
+            ticks += self.decoding.ticks(pages)
         return ticks
 
     def computed(self, plan: Plan, tally: Tally, start: int) -> None:

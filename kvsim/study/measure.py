@@ -28,7 +28,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "exposed_by_class_s": (*CLASS_NAMES, "none"),
 }
 _BY_TIER = ("tier_hit_rate", "evictions_by_tier", "peak_bytes", "capacity_bytes")
-_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links")
+_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format")
 _NO_NUMBERS = ("scenario", "records")
 
 

@@ -25,7 +25,7 @@ CLASS_NAMES = tuple(cls.name.lower() for cls in TransferClass)
 """Names of the transfer classes, indexed by `TransferClass`."""
 
 _STEP_TIMES = ("arrival", "start", "end", "compute", *CAUSE_NAMES)
-_STEP_COUNTS = ("accesses", "hits", "late", "absent")
+_STEP_COUNTS = ("accesses", "hits", "late", "absent", "lost")
 TRANSFER_COLUMNS = (
     "transfer",
     "hop",  # 0 for the first lane of the route

@@ -90,6 +90,13 @@ class Summary:
     """Reads that found their page in the tier over all reads."""
     absent_rate: float
     """Reads whose page was in no tier over all reads."""
+    lost_reads: int
+    """Reads that were skipped, because their page had been discarded for good; see `policy.lossy`."""
+    reads_by_format: Mapping[str, int] | None
+    """The other reads by the least faithful format that their page has ever been in; None where all formats
+    are equally faithful."""
+    kept_share: float
+    """Mean share of a page's tokens that its reads found, nothing for lost pages; 1 without reads."""
     bytes_by_link: Mapping[str, Mapping[str, int]]
     """Link, then class or `total`: bytes over the link in both directions."""
     bytes_by_class: Mapping[str, int]
@@ -146,6 +153,9 @@ def summarise(result: RunResult) -> Summary:
         hit_rate=_ratio(result.tiers[0].found, result.accesses),
         tier_hit_rate=found,
         absent_rate=_ratio(result.absent, result.accesses),
+        lost_reads=result.lost,
+        reads_by_format=_reads_by_format(result),
+        kept_share=_kept_share(result),
         bytes_by_link=_bytes_by_link(result.lanes),
         bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
         links=_lanes(result, hidden),
@@ -161,6 +171,21 @@ def summarise(result: RunResult) -> Summary:
         transfers=len(result.records.transfers.array()) if complete else None,
         events=result.events,
     )
+
+
+def _reads_by_format(result: RunResult) -> dict[str, int] | None:
+    if len(result.formats) < 2:
+        return None
+    sums: dict[str, int] = {}
+    for part in result.formats:
+        sums[part.name] = sums.get(part.name, 0) + part.reads
+    return sums
+
+
+def _kept_share(result: RunResult) -> float:
+    if not result.accesses:
+        return 1.0
+    return float(sum(part.kept * part.reads for part in result.formats) / Fraction(result.accesses))
 
 
 def overlap_efficiency(hidden_ticks: int, exposed_ticks: int) -> float:

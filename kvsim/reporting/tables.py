@@ -160,12 +160,27 @@ def _bytes(summary: Summary) -> Table:
     return table
 
 
+def _fidelity(summary: Summary) -> Iterator[str]:
+    """What compression and lossy discards have cost the reads; nothing where they cannot have."""
+    parts = [
+        f"{name} {percent_text(reads / summary.accesses if summary.accesses else 0.0)}"
+        for name, reads in (summary.reads_by_format or {}).items()
+    ]
+    if summary.lost_reads:
+        parts.append(f"lost {percent_text(summary.lost_reads / summary.accesses)}")
+    if summary.kept_share < 1:
+        parts.append(f"tokens kept {percent_text(summary.kept_share)}")
+    if parts:
+        yield f"reads by what is left of pages: {' · '.join(parts)}"
+
+
 def _closing(summary: Summary) -> Iterator[str]:
     yield from prefetch_lines(summary)
     yield (
         f"{count_text(summary.steps)} steps · {count_text(summary.accesses)} page reads · "
         f"{count_text(summary.evictions)} evictions · {count_text(summary.discards)} discards"
     )
+    yield from _fidelity(summary)
     yield (
         f"makespan {duration_text(summary.makespan_s)} · idle {duration_text(summary.idle_s)} · "
         f"{count_text(summary.events)} events"

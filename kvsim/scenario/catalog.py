@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kvsim.scenario.base import Count, Name, Number, Spec
+from kvsim.scenario.base import Count, Name, Number, Share, Spec
 from kvsim.scenario.number_set import Numbers
 from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
 
@@ -88,6 +88,9 @@ class FormatSpec(Spec):
     """Name of the scheme, such as `fp16` or `q4_0`."""
     bits: Number = Field(le=64)
     """Bits per scalar, the overhead of blocks and scales included."""
+    keep: Share = 1.0
+    """Share of a page's tokens that is kept; the others are dropped for good. The page is smaller by as much.
+    Default 1."""
     compress: Bandwidth | None = None
     """Codec throughput into this scheme, in bytes of the wider side. Default: it costs nothing."""
     decompress: Bandwidth | None = None
@@ -95,13 +98,26 @@ class FormatSpec(Spec):
     latency: Duration = 0
     """Fixed codec time of each read in tier 0, and of each transfer out of a tier of this scheme.
     Default 0."""
+    fused: Bandwidth | None = None
+    """Throughput, in bytes of fp16 (16 bits a scalar), at which attention decodes what it reads in tier 0, if
+    this is its format there; that time is compute. Default: it costs nothing."""
     source: str = ""
     """Where the figures come from."""
 
     @property
-    def figures(self) -> tuple[float, int | None, int | None, int]:
-        """What a run can tell formats apart by: everything but their names."""
-        return self.bits, self.compress, self.decompress, self.latency
+    def figures(self) -> tuple[object, ...]:
+        """What a run can tell formats apart by."""
+        return self.name, self.bits, self.keep, self.compress, self.decompress, self.latency, self.fused
+
+    @property
+    def density(self) -> Fraction:
+        """Bits per scalar of a whole page, dropped ones counted: what makes a format narrow."""
+        return _exact(self.bits) * self.kept
+
+    @property
+    def kept(self) -> Fraction:
+        """Share of a page's tokens that is kept, exactly."""
+        return _exact(self.keep)
 
     def bytes(self, scalars: int) -> int:
         """Bytes of a page of that many scalars: rounded down, but never 0."""
@@ -109,13 +125,13 @@ class FormatSpec(Spec):
 
     def bytes_of_each(self, scalars: Iterable[int]) -> list[int]:
         """Bytes of each of several pages."""
-        exact = _exact(self.bits)
+        exact = self.density
         numerator, denominator = exact.numerator, 8 * exact.denominator
         return [number * numerator // denominator or 1 for number in scalars]
 
     def exact_bytes(self, scalars: int) -> Fraction:
         """The same without rounding, for rates and sums."""
-        return scalars * _exact(self.bits) / 8
+        return scalars * self.density / 8
 
 
 class SchemeRule(FormatSpec):

@@ -78,13 +78,14 @@ class ComputeModel:
         """Every layer of one decode step, in order."""
         if self._given is not None or not self._scheme.mixed:
             return [self.layer_ticks(batch, context_tokens)] * self._layers
-        known: dict[float, int] = {}
+        known: dict[tuple[float, float], int] = {}
         ticks: list[int] = []
         for layer in range(self._layers):
-            bits = self._scheme.format_of(layer, 0).bits
-            if bits not in known:
-                known[bits] = self.layer_ticks(batch, context_tokens, layer)
-            ticks.append(known[bits])
+            format = self._scheme.format_of(layer, 0)
+            width = format.bits, format.keep
+            if width not in known:
+                known[width] = self.layer_ticks(batch, context_tokens, layer)
+            ticks.append(known[width])
         return ticks
 
     def _stream_in(self, format: FormatSpec) -> Fraction:

@@ -98,6 +98,9 @@ class HierarchySpec(Spec):
     """The connections; every tier must be reachable from tier 0. Default: none, for a single tier."""
     buses: tuple[BusSpec, ...] = ()
     """The buses that links share. Default: none."""
+    codec_engines: Count = 1
+    """Pages compressed at once, and pages decompressed at once, each at the throughput of its format.
+    Default 1."""
     source: str = ""
     """Where the figures come from."""
 

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
-from kvsim.scenario.base import Name, Spec
+from kvsim.scenario.base import Flag, Name, Spec
 
 __all__ = ["PolicyRef", "PolicySpec"]
 
@@ -39,3 +39,6 @@ class PolicySpec(Spec):
     placement: _Ref = PolicyRef(name="fill")
     """Where pages start, and which move meanwhile: `fill` the fastest tier first, all in the `last`, or
     `hot_warm_cold`. Default `fill`."""
+    lossy: Flag = False
+    """true: a page that no tier has room for is discarded for good: later reads of it are skipped and counted
+    as lost, instead of computing it again or finding it in the last tier. Default false."""

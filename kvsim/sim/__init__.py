@@ -17,15 +17,17 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     workload says.
 3.  *Room* is made by evicting what the policy names, never a pinned page. A page goes to the copy that an
     inclusive tier keeps of it, else to the next tier down that can take it (where room is made in the
-    same way and class), else it is discarded.
+    same way and class), else it is discarded: where `lossy` for good, so that reads of it are skipped from
+    then on, take no time and are told to no policy, and no guess brings it back.
 4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
     is emptied, in the background, to its low one. After a step come the migrations that the placement
     policy wants, in its order and in the background: up or down, room being made at the target, except of
     pinned pages; a page of which a copy is further down goes there for free.
 5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
     once if any page was found there (in `serial` for each such page); where formats differ in it, the
-    longest of theirs (in `serial` each its own). Then the pages are unpinned, and the pages the layer
-    creates are born.
+    longest of theirs (in `serial` each its own). Where tier 0's formats are decoded as they are read
+    (`fused`), it takes that time of all pages the layer reads, rounded up once. Then the pages are unpinned,
+    and the pages the layer creates are born.
 6.  *Moves* ask for room at their target, first come first served in order of decision, and wait for the
     page's earlier move. Then they cross the links. On arrival: the scheduler's slot is free, room at the
     source is given back and granted, the page's next move may start, waiting layers wake. With `coalesce`,
@@ -37,8 +39,9 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     channel's) bandwidth in that direction, the read bandwidth of the tier left and the write bandwidth of
     the tier entered. Latencies are pure delay after it: the link's, the source's read latency on the first
     hop, the target's write latency on the last. Codecs on the way, and their fixed time, are those of the
-    page's own formats at both ends; pages of all formats share the lanes. The order of lanes is: compress,
-    ports of the source, links, ports of the target, decompress. Ports and codecs serve in order of arrival.
+    page's own formats at both ends, of which the one with fewer bits times tokens kept is the narrower;
+    pages of all formats share the lanes. The order of lanes is: compress, ports of the source, links, ports
+    of the target, decompress. Ports and codecs serve in order of arrival.
 8.  *Chunks.* A route's chunk is the coarsest of its links'; a link without one moves whole transfers. The
     next lane starts when the first part is there and ends no earlier than the last part's arrival plus
     its service. Until it comes a channel is held, unless somebody more urgent takes it.
@@ -55,6 +58,8 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
     takes the way from where its page was found, even if making room for it has pushed the page further
     down: synchronous simulators fix the source first. `ideal` moves take no time.
+12. *State.* A page is no more faithful than the least faithful format it has been in since it came into
+    being, and has no more tokens than the one that kept fewest. Reads are counted by it after rule 2.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

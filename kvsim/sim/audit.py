@@ -32,7 +32,8 @@ class Books:
 
 def audit(books: Books) -> None:
     """Raise AuditError with every account that does not balance."""
-    findings = (*_time(books), *_bytes(books), *_space(books), *_pages(books), *_prefetches(books))
+    accounts = (_time, _bytes, _space, _pages, _reads, _prefetches)
+    findings = tuple(finding for account in accounts for finding in account(books))
     if findings:
         raise AuditError(findings)
 
@@ -131,6 +132,21 @@ def _pages(books: Books) -> Iterator[str]:
     astray = [page for page in residency.staged if tiers[page] != 0]
     if astray:
         yield f"pages: page {min(astray)} is staged, but not in tier 0"
+
+
+def _reads(books: Books) -> Iterator[str]:
+    """Every page read was a hit, a miss, absent or lost, and found a page in a state that it can be in."""
+    hierarchy, steps = books.hierarchy, books.records.steps
+    accesses = int(steps.column("accesses").sum())
+    found = sum(hierarchy.found)
+    if accesses != found + hierarchy.absent + hierarchy.lost:
+        parts = f"{found} were found, {hierarchy.absent} absent and {hierarchy.lost} lost"
+        yield f"reads: {accesses} pages were read, but {parts}"
+    lost = int(steps.column("lost").sum())
+    if lost != hierarchy.lost:
+        yield f"reads: {hierarchy.lost} were lost, but the steps lost {lost}"
+    if hierarchy.fidelity is not None:
+        yield from hierarchy.fidelity.findings(hierarchy.residency, accesses, hierarchy.lost)
 
 
 def _prefetches(books: Books) -> Iterator[str]:

@@ -12,6 +12,7 @@ from simpy import Environment
 
 from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
+from kvsim.sim.fused import FusedDecoding
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
 from kvsim.sim.migration import Migrations
@@ -35,6 +36,7 @@ class Tally:
     hits = 0
     late = 0
     absent = 0
+    lost = 0
 
     def __init__(self, number: int, arrival: int, start: int) -> None:
         self.number = number
@@ -56,6 +58,7 @@ class Tally:
             self.hits,
             self.late,
             self.absent,
+            self.lost,
         )
 
 
@@ -76,6 +79,9 @@ class Decoder(ABC, Generic[M]):
 
     Subclasses say how a layer's pages get there; the order of decisions is the same for all.
     """
+
+    decoding: FusedDecoding | None = None
+    """What attention spends on formats that it decodes as it reads; None: nothing."""
 
     def __init__(
         self,
@@ -141,6 +147,7 @@ class Decoder(ABC, Generic[M]):
         tally.accesses += len(access.pages)
         tally.hits += plan.hits
         tally.absent += plan.absent
+        tally.lost += plan.lost
         return plan
 
     def _guess(self, access: LayerAccess) -> None:
@@ -148,11 +155,17 @@ class Decoder(ABC, Generic[M]):
             self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
 
     def compute_ticks(self, plan: Plan) -> int:
-        """Compute time of the layer, absent pages included."""
+        """Compute time of the layer, absent pages and fused decoding included."""
         access = plan.access
-        if access.absent_ticks is None:
-            return access.compute_ticks
-        return access.compute_ticks + access.absent_ticks(plan.absent)
+        ticks = access.compute_ticks
+        if access.absent_ticks is not None:
+            ticks += access.absent_ticks(plan.absent)
+        if self.decoding is not None:
+            pages = access.pages
+            if plan.lost:
+                pages = pages[self.hierarchy.residency.are_present(pages)]
+            ticks += self.decoding.ticks(pages)
+        return ticks
 
     def computed(self, plan: Plan, tally: Tally, start: int) -> None:
         """Book a compute interval that ends now."""

@@ -23,6 +23,8 @@ from kvsim.sim.decode import (
     limited,
 )
 from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.fidelity import fidelity_of
+from kvsim.sim.fused import fused_decoding
 from kvsim.sim.future import Foresight
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
@@ -32,7 +34,7 @@ from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
 from kvsim.sim.residency import Residency
-from kvsim.sim.result import LaneInfo, RunResult, TierInfo
+from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
 from kvsim.sim.topology import UNBOUNDED, Topology
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
@@ -84,11 +86,14 @@ class Simulation:
             Speculation(execution.dma.prefetch_limit, log=self._log_of_prefetches()),
             workload.absent,
             foresight,
+            fidelity_of(self.kinds),
+            lossy=policy.lossy,
         )
         _place(self.hierarchy, workload.initial_pages, scenario)
         for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
             tier.furnish(used)
         self.decoder = self._decoder()
+        self.decoder.decoding = fused_decoding(self.kinds, workload.page_scalars)
 
     def run(self, progress: Progress | None) -> RunResult:
         """Let time pass until nothing happens any more, then audit."""
@@ -180,7 +185,15 @@ class Simulation:
             exposed_ticks=tuple(total[name] for name in CAUSE_COLUMNS),
             events=next(self.env._eid),
             residency=self.residency.snapshot(),
+            lost=hierarchy.lost,
+            formats=self._formats(total["accesses"]),
         )
+
+    def _formats(self, accesses: int) -> tuple[FormatReads, ...]:
+        if self.hierarchy.fidelity is not None:
+            return self.hierarchy.fidelity.reads()
+        format = self.kinds.formats[0][0]  # all are equally faithful
+        return (FormatReads(format.name, format.kept, accesses - self.hierarchy.lost),)
 
     def _tier_info(self, k: int) -> TierInfo:
         tier = self.topology.tiers[k]

@@ -7,17 +7,21 @@ in the order of decisions, which is why nothing can wait in a circle.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
 
 from kvsim.errors import SimulationError
 from kvsim.policies.base import EvictionPolicy, PlacementPolicy
 from kvsim.scenario.hierarchy import TierSpec
+from kvsim.sim.fidelity import Fidelity
 from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
 from kvsim.sim.plan import Plan
 from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import BACKGROUND, PREFETCH, WRITE_BACK
-from kvsim.sim.residency import MOVING, NOWHERE, TIER, Residency
+from kvsim.sim.residency import LOST, MOVING, NOWHERE, SETTLED, TIER, Residency
 from kvsim.workloads.base import LayerAccess
 
 
@@ -35,12 +39,20 @@ class Hierarchy:
         speculation: Speculation,
         absent: str,
         foresight: Foresight | None = None,
+        fidelity: Fidelity | None = None,
+        *,
+        lossy: bool = False,
     ) -> None:
         self.residency = residency
         self.policy = policy
         self.mover = mover
         self.speculation = speculation
         self.foresight = foresight
+        self.fidelity = fidelity
+        self.inserted: Callable[[int, int], None] = policy.inserted
+        """Who must know that a page now belongs to a tier."""
+        if fidelity is not None:
+            self.inserted = fidelity.also(policy.inserted)
         self.capacities = capacities
         self.used = [0] * len(specs)
         """Bytes decided to be in each tier; what has moved so far is the tiers' business."""
@@ -48,6 +60,7 @@ class Hierarchy:
         self.evictions = [0] * len(specs)
         self.discards = [0] * len(specs)
         self.absent = 0
+        self.lost = 0
         self.pinned_bytes = 0
         self.open_plans = 0
         """Announced layers not released yet."""
@@ -66,6 +79,7 @@ class Hierarchy:
         self._last = len(specs) - 1
         self._below = [range(tier + 1, len(specs)) for tier in range(len(specs))]
         self._appears = absent == "appear"
+        self._gone = LOST if lossy else NOWHERE
         self._watermarks = [
             (k, int(spec.high_watermark * capacities[k]), int(spec.low_watermark * capacities[k]))
             for k, spec in enumerate(specs)
@@ -96,9 +110,9 @@ class Hierarchy:
             else:
                 self._hits(plan, pages.tolist())
         if access.mass is not None:
-            self.policy.attended(pages.tolist(), access.mass.tolist())
-            if self.placement.watches:
-                self.placement.attended(pages, access.mass)
+            self._attended(plan, access.mass)
+        if self.fidelity is not None:
+            self.fidelity.read(pages)
         if self._watermarks:
             self.balance()
         if self._watermarks or plan.hits < len(pages):
@@ -159,6 +173,16 @@ class Hierarchy:
         if self.speculation.pending:
             plan.prefetched += self.speculation.used(pages, self.residency.where)
 
+    def _attended(self, plan: Plan, mass: NDArray[np.float64]) -> None:
+        """Pages that are lost receive no attention."""
+        pages = plan.access.pages
+        if plan.lost:
+            there = self.residency.are_present(pages)
+            pages, mass = pages[there], mass[there]
+        self.policy.attended(pages.tolist(), mass.tolist())
+        if self.placement.watches:
+            self.placement.attended(pages, mass)
+
     def _look_up_set(self, plan: Plan, elsewhere: list[int], codes: list[int], cls: int) -> None:
         """A set of pages, of which those at the positions `elsewhere` have not settled in tier 0."""
         hits = plan.access.pages.tolist()
@@ -170,7 +194,7 @@ class Hierarchy:
                 moving.append(hits[at])
             else:
                 others.append(hits[at])
-                tiers.append(code & TIER)
+                tiers.append(code & SETTLED)
         if others:
             missing = set(others)
             hits = [page for page in hits if page not in missing]
@@ -194,7 +218,7 @@ class Hierarchy:
                 residency.look_up(plan.access.pages)  # makes the universe large enough
             residency.stamps[page] = residency.epoch
             code = residency.where[page]
-            tier = code & TIER
+            tier = code & SETTLED
             if tier == 0:
                 self._hits(plan, [page])
                 if code:
@@ -204,6 +228,9 @@ class Hierarchy:
                 self._fetch(plan, page, tier, cls)
 
     def _misses(self, tier: int, pages: list[int]) -> None:
+        if tier == LOST:
+            self.lost += len(pages)
+            return
         if self.speculation.displaced:
             self.speculation.missed(pages)
         if tier == NOWHERE:
@@ -215,7 +242,10 @@ class Hierarchy:
 
     def _fetch(self, plan: Plan, page: int, tier: int, cls: int) -> None:
         """Bring a page that is not in tier 0 but in `tier`."""
-        if tier == NOWHERE:
+        if tier >= NOWHERE:
+            if tier == LOST:
+                plan.lost += 1
+                return
             tier = self._bring_into_being(plan, page)
             if tier == 0:
                 return
@@ -278,7 +308,7 @@ class Hierarchy:
         """Put a page where it is when the run starts; its room is taken by whoever places it."""
         self.used[tier] += self.residency.bytes_of(page, tier)
         self.residency.where[page] = tier
-        self.policy.inserted(page, tier)
+        self.inserted(page, tier)
 
     def keep_copy(self, page: int, tier: int) -> None:
         """Put the copy that an inclusive tier keeps of a page placed further up."""
@@ -292,7 +322,7 @@ class Hierarchy:
             raise SimulationError(f"page {page} is born, but all of tier {name} is pinned: no room")
         self.used[tier] += size
         self.residency.where[page] = tier
-        self.policy.inserted(page, tier)
+        self.inserted(page, tier)
         return self.mover.birth(page, tier, size)
 
     def _promote(self, page: int, tier: int, cls: int, found: int | None = None) -> Move | None:
@@ -316,7 +346,7 @@ class Hierarchy:
             self.used[tier] -= held
         self.used[0] += room
         residency.where[page] = 0
-        policy.inserted(page, 0)
+        self.inserted(page, 0)
         return self.mover.move(page, tier, 0, cls, room, held, size, found)
 
     # -- room ------------------------------------------------------------------------
@@ -357,7 +387,7 @@ class Hierarchy:
             below = copies.pop(page)
             used[tier] -= freed
             residency.where[page] = below
-            self.policy.inserted(page, below)
+            self.inserted(page, below)
             self.mover.drop(page, tier, freed)
             return
         for target in self._below[tier]:
@@ -369,10 +399,12 @@ class Hierarchy:
                 self.read_bytes[tier] += freed
                 self.written_bytes[target] += room
                 residency.where[page] = target
-                self.policy.inserted(page, target)
+                self.inserted(page, target)
                 self.mover.move(page, tier, target, cls, room, freed, room if room < freed else freed)
                 return
         self.discards[tier] += 1
         used[tier] -= freed
-        residency.where[page] = NOWHERE
+        residency.where[page] = self._gone
+        if self.fidelity is not None:
+            self.fidelity.discarded(page)
         self.mover.drop(page, tier, freed)

@@ -79,7 +79,7 @@ class Migrations:
         hierarchy.read_bytes[source] += held
         hierarchy.written_bytes[target] += room
         hierarchy.residency.where[page] = target
-        hierarchy.policy.inserted(page, target)
+        hierarchy.inserted(page, target)
         hierarchy.mover.move(page, source, target, BACKGROUND, room, freed, min(room, held))
 
     def _give_up_copy(self, page: int) -> None:

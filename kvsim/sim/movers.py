@@ -10,7 +10,7 @@ from simpy import Environment, Event
 from kvsim.sim.dma import DmaScheduler
 from kvsim.sim.move import NO_TIER, Move
 from kvsim.sim.records import DEMAND, Cause, Records
-from kvsim.sim.residency import MOVING, TIER, Residency
+from kvsim.sim.residency import MOVING, SETTLED, Residency
 from kvsim.sim.route import NO_ROUTE, Route
 from kvsim.sim.tier import Tier
 from kvsim.sim.topology import Topology
@@ -174,7 +174,7 @@ class ConcurrentMover:
         successor = move.successor
         if successor is None:
             del self._last[page]
-            self.residency.where[page] &= TIER
+            self.residency.where[page] &= SETTLED
         if move.freed:
             there = self.tiers[move.source]
             if there.waiting:

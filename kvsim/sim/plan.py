@@ -18,6 +18,8 @@ class Plan:
     found: tuple[int, ...] = ()
     """The pages behind `hits`, where the hierarchy notes them."""
     absent = 0
+    lost = 0
+    """Pages skipped because they have been discarded for good."""
     prefetched = 0
     """Pages of the plan that a speculative prefetch had brought already."""
     pending = 0

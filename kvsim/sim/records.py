@@ -50,6 +50,7 @@ STEP_COLUMNS = (
     "hits",  # of these, found in tier 0 (or on their way into it)
     "late",  # of these hits, those on a prefetch still in flight
     "absent",  # found in no tier
+    "lost",  # skipped: discarded for good before
 )
 LAYER_COLUMNS = ("step", "layer", "start", "end")  # one compute interval each
 STALL_COLUMNS = ("step", "layer", "start", "end", "cause", "lane", "transfer")  # lane -1: no link involved

@@ -14,6 +14,10 @@ NOWHERE = 63
 """Code of a page that no tier holds."""
 MOVING = 64
 """Bit set while a page's last move has not committed."""
+LOST = 128 | NOWHERE
+"""Code of a page that has been discarded for good, in a lossy run."""
+SETTLED = 255 - MOVING
+"""Mask that leaves all of a code but the bit MOVING."""
 TIER = 63
 """Mask that leaves the tier of a code."""
 
@@ -71,6 +75,11 @@ class Residency:
     def pin(self, pages: Pages) -> None:
         """Stamp pages with the current epoch."""
         self._stamps[pages] = self.epoch
+
+    def are_present(self, pages: Pages) -> NDArray[np.bool_]:
+        """Of each page, whether any tier holds it."""
+        held: NDArray[np.bool_] = self.codes[pages] & TIER != NOWHERE
+        return held
 
     def bytes_in_first_tier(self, pages: Pages) -> int:
         """Bytes the pages take together in tier 0."""

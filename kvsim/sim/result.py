@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 from numpy.typing import NDArray
@@ -76,6 +77,17 @@ class PrefetchInfo:
 
 
 @dataclass(frozen=True, slots=True)
+class FormatReads:
+    """Page reads that found what compression had left of their page: of a format, and of its tokens."""
+
+    name: str
+    """The least faithful format that the page has been in."""
+    kept: Fraction
+    """Share of its tokens that are left."""
+    reads: int
+
+
+@dataclass(frozen=True, slots=True)
 class RunResult:
     """Everything `analysis` and `reporting` may know of a run. Times are ticks (picoseconds)."""
 
@@ -102,3 +114,7 @@ class RunResult:
     """SimPy events the run scheduled."""
     residency: NDArray[np.int8]
     """Tier of every page at the end, -1 for none."""
+    lost: int
+    """Page reads that were skipped, because their page had been discarded for good."""
+    formats: tuple[FormatReads, ...]
+    """The other reads; a single entry where all formats are equally faithful."""

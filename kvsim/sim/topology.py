@@ -171,11 +171,11 @@ class _Planner:
     def _codec(self, source: int, target: int, legs: list[Leg]) -> list[Leg]:
         """Compress before the links on the way to a narrower format, decompress after them."""
         before, after = self.formats[source], self.formats[target]
-        if after.bits < before.bits and after.compress is not None:
-            wire = int(after.compress * after.bits / before.bits)
+        if after.density < before.density and after.compress is not None:
+            wire = int(after.compress * after.density / before.density)
             return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]
-        if after.bits > before.bits and before.decompress is not None:
-            wire = int(before.decompress * before.bits / after.bits)
+        if after.density > before.density and before.decompress is not None:
+            wire = int(before.decompress * before.density / after.density)
             return [*legs, Leg("codec", "codec", "up", max(1, wire), 0)]
         return legs
 
@@ -264,7 +264,7 @@ class _Builder:
         key = ("codec", leg.name, leg.direction)
         if key not in self.others:
             name = "decompress" if leg.direction == "up" else "compress"
-            self.others[key] = self._lane(name, leg, leg.direction, 1)
+            self.others[key] = self._lane(name, leg, leg.direction, self.hierarchy.codec_engines)
         return self.others[key]
 
     def _lane(self, name: str, leg: Leg, direction: str, channels: int) -> Lane:

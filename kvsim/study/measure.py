@@ -37,7 +37,7 @@ _BY_TIER = (
     "peak_bytes",
     "capacity_bytes",
 )
-_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links")
+_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format")
 _NO_NUMBERS = ("scenario", "records")
 
 

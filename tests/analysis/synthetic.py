@@ -5,12 +5,13 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 import numpy as np
 
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.records import Cause, Records, TransferClass
-from kvsim.sim.result import LaneInfo, PrefetchInfo, RunResult, TierInfo
+from kvsim.sim.result import FormatReads, LaneInfo, PrefetchInfo, RunResult, TierInfo
 
 Row = tuple[int, ...]
 MIB = 1 << 20
@@ -77,6 +78,7 @@ def step_row(step: int, start: int, end: int, exposed: Sequence[int] = (0, 0, 0,
         more.get("hits", 0),
         more.get("late", 0),
         more.get("absent", 0),
+        more.get("lost", 0),
     )
 
 
@@ -133,6 +135,8 @@ def make_run(
         ),
         events=3 * len(hops) + len(steps),
         residency=np.zeros(0, np.int8),
+        lost=sum(row[14] for row in steps),
+        formats=(FormatReads("fp16", Fraction(1), sum(row[10] - row[14] for row in steps)),),
     )
 
 

@@ -137,6 +137,15 @@ def test_a_prefetch_judged_twice_is_found(monkeypatch: pytest.MonkeyPatch) -> No
         simulate(scenario.model_copy(update={"execution": execution}), bridge.workload(two_layers))
 
 
+def test_a_read_that_nothing_became_of_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def miscount(hierarchy: Hierarchy, tier: int, pages: list[int]) -> None:
+        hierarchy.found[tier] -= len(pages)
+
+    monkeypatch.setattr(Hierarchy, "_misses", after(Hierarchy._misses, miscount))
+    with pytest.raises(AuditError, match=r"reads: 18 pages were read, but \d+ were found, 0 absent"):
+        run()
+
+
 def test_all_faults_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> None:
     def lose(lane: FifoLane, _transfer: Transfer) -> None:
         lane.bytes_by_class[0] -= 1

@@ -80,6 +80,26 @@ def test_a_page_is_compressed_on_its_way_down() -> None:
     assert [result.lanes[lane].name for lane in room] == ["link down"]  # where the room was made
 
 
+@pytest.mark.parametrize(
+    ("codec", "chunk", "service", "ticks"),
+    [
+        ("1 TB/s", "25 B", 200, 50 + 3 * 50 + 25),  # the same the other way round: tau_c + ... + tau_x
+        ("8 TB/s", "20 B", 25, 5 + 4 * 20 + 20),  # the link is the slower one
+        ("2 TB/s", "10 B", 100, 10 + 9 * 10 + 10),  # as fast as the link
+    ],
+)
+@pytest.mark.parametrize("overlap", ["serial", "demand"])
+def test_compression_pipelines_with_the_transfer_by_chunk(
+    codec: str, chunk: str, service: int, ticks: int, overlap: str
+) -> None:
+    """Page 0 goes down to make room; then page 1 comes up, which takes as long the other way round."""
+    result = run([0, 1], codec=codec, chunk=chunk, overlap=overlap)
+    steps = result.records.steps
+    assert (steps.column("end") - steps.column("start")).tolist() == [ticks, ticks + ticks]
+    # in serial the step sees the codec at work; else it waits for room, whatever the write-back is doing
+    assert result.exposed_ticks[Cause.ROOM] == (ticks - service if overlap == "serial" else ticks)
+
+
 def test_a_fixed_codec_time_is_paid_by_each_transfer_and_each_read_in_tier_0() -> None:
     """As kv-hierarchy-lab charges it; the scheme is one for all tiers."""
     scenario = Scenario.model_validate(

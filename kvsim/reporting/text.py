@@ -21,6 +21,7 @@ _CAUSE_TITLES = {
     "room": "waiting for room",
     "codec": "codec",
     "late_prefetch": "late prefetch",
+    "copy_kernel": "copy kernel",
 }
 
 

@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kvsim.scenario.base import Count, Name, Number, Spec
+from kvsim.scenario.base import Count, Name, Number, Part, Spec
 from kvsim.scenario.number_set import Numbers
 from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
 
@@ -95,13 +95,16 @@ class FormatSpec(Spec):
     latency: Duration = 0
     """Fixed codec time of each read in tier 0, and of each transfer out of a tier of this scheme.
     Default 0."""
+    compute_share: Part = 0
+    """Share of the GPU's compute that conversion into this scheme, or out of it, takes while it is at work:
+    a separate kernel runs on the multiprocessors. Default 0."""
     source: str = ""
     """Where the figures come from."""
 
     @property
-    def figures(self) -> tuple[float, int | None, int | None, int]:
+    def figures(self) -> tuple[float, int | None, int | None, int, float]:
         """What a run can tell formats apart by: everything but their names."""
-        return self.bits, self.compress, self.decompress, self.latency
+        return self.bits, self.compress, self.decompress, self.latency, self.compute_share
 
     def bytes(self, scalars: int) -> int:
         """Bytes of a page of that many scalars: rounded down, but never 0."""

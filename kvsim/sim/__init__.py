@@ -50,6 +50,10 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
     takes the way from where its page was found, even if making room for it has pushed the page further
     down: synchronous simulators fix the source first. `ideal` moves take no time.
+12. *Copies by a kernel*, and conversions, take their `compute_share` while their lane (one direction of a
+    link, one codec) has anybody in service: with lanes of shares s_i in service, compute goes on at the rate
+    1 - sum(s_i). After its plain time a layer waits for floor(sum of s_i x ticks in service since compute
+    began), and again for what was lost meanwhile, until nothing is. Not in `serial` and `ideal`.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

@@ -139,6 +139,7 @@ class Simulation:
             self.records,
             read_latency,
             lanes=self.topology.lanes,
+            kernels=self.topology.kernels,
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
             guess=self.guess if execution.overlap == "async" else None,
         )

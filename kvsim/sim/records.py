@@ -36,6 +36,7 @@ class Cause(IntEnum):
     ROOM = 2
     CODEC = 3
     LATE_PREFETCH = 4
+    COPY_KERNEL = 5
 
 
 CAUSE_COLUMNS = tuple(cause.name.lower() for cause in Cause)
@@ -52,7 +53,8 @@ STEP_COLUMNS = (
     "absent",  # found in no tier
 )
 LAYER_COLUMNS = ("step", "layer", "start", "end")  # one compute interval each
-STALL_COLUMNS = ("step", "layer", "start", "end", "cause", "lane", "transfer")  # lane -1: no link involved
+STALL_COLUMNS = ("step", "layer", "start", "end", "cause", "lane", "transfer")
+"""Lane -1: no link involved. Transfer -1: no transfer ended the wait."""
 TRANSFER_COLUMNS = (
     "transfer",
     "cls",  # TransferClass it ended with

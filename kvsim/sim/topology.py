@@ -12,6 +12,7 @@ from simpy import Environment
 from kvsim.errors import SimulationError
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.sim.kernel import CopyKernel
 from kvsim.sim.kinds import Formats, Kinds
 from kvsim.sim.lane import FifoLane, Hop, Label, Lane
 from kvsim.sim.link import Link, shares_bandwidth
@@ -32,6 +33,7 @@ class Leg:
     direction: Direction
     limit: int | None
     delay: int
+    compute_share: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Topology:
         ways = {plan: plan.ways(routes) for plan in dict.fromkeys(blueprint.plans)}
         self.ways, self.ways_by_page = kinds.by_page([ways[plan] for plan in blueprint.plans])
         """The routes that pages take; those of each page by itself, if not all take the same."""
+        self.kernels = list(builder.kernels.values())
         self.lanes = builder.lanes
         for number, lane in enumerate(self.lanes):
             lane.number = number
@@ -150,7 +153,7 @@ class _Planner:
             delay += tiers[target].write_latency if final and written else 0
             direction: Direction = "up" if self.numbers[link.between[1]] == here else "down"
             limit = min((limit for limit in limits if limit is not None), default=None)
-            legs.append(Leg("link", link.name, direction, limit, delay))
+            legs.append(Leg("link", link.name, direction, limit, delay, link.compute_share))
             here = there
         slowest = min(_rate(link, leg) for link, leg in zip(links, legs, strict=True))
         legs = self._ports(tiers[source], tiers[target], legs, slowest, in_place)
@@ -173,10 +176,10 @@ class _Planner:
         before, after = self.formats[source], self.formats[target]
         if after.bits < before.bits and after.compress is not None:
             wire = int(after.compress * after.bits / before.bits)
-            return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]
+            return [Leg("codec", "codec", "down", max(1, wire), 0, after.compute_share), *legs]
         if after.bits > before.bits and before.decompress is not None:
             wire = int(before.decompress * before.bits / after.bits)
-            return [*legs, Leg("codec", "codec", "up", max(1, wire), 0)]
+            return [*legs, Leg("codec", "codec", "up", max(1, wire), 0, before.compute_share)]
         return legs
 
     def _shortest(self, source: int, target: int) -> list[LinkSpec]:
@@ -240,6 +243,8 @@ class _Builder:
             self.links[spec.name] = link
             self.lanes += [link.up] if link.up is link.down else [link.up, link.down]
         self.others: dict[tuple[str, str, str], Lane] = {}
+        self.kernels: dict[tuple[Lane, float], CopyKernel] = {}
+        """By lane and share: formats that a codec converts may take different ones, one after another."""
 
     def route(self, path: Path) -> Route:
         """The route along a path."""
@@ -247,10 +252,15 @@ class _Builder:
 
     def _hop(self, leg: Leg) -> Hop:
         if leg.kind == "link":
-            return self.links[leg.name].hop(leg.direction, leg.limit, leg.delay)
-        assert leg.limit is not None
-        lane = self._port(leg) if leg.kind == "port" else self._codec(leg)
-        return Hop(lane, leg.limit, 0, leg.delay)
+            hop = self.links[leg.name].hop(leg.direction, leg.limit, leg.delay)
+        else:
+            assert leg.limit is not None
+            lane = self._port(leg) if leg.kind == "port" else self._codec(leg)
+            hop = Hop(lane, leg.limit, 0, leg.delay)
+        if leg.compute_share:
+            key = hop.lane, leg.compute_share
+            hop.kernel = self.kernels.setdefault(key, CopyKernel(*key))
+        return hop
 
     def _port(self, leg: Leg) -> Lane:
         tier = self.tiers[leg.name]

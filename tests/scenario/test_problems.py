@@ -196,6 +196,20 @@ SINGLE = [
         "hierarchy.tiers.dram.capacity",
         "'dram', 32.8 kB, is smaller than 'hbm' above it, 65.5 kB",
     ),
+    (
+        "16 GB/s",
+        "16 GB/s\n      compute_share: 1",
+        "1\nwork",
+        "hierarchy.links.pcie.compute_share",
+        "must be less than 1, not 1",
+    ),
+    (
+        "16 GB/s",
+        "16 GB/s\n      compute_share: 0.5",
+        "0.5",
+        "hierarchy.links.pcie.compute_share",
+        "all copies at once take 1 of the compute",
+    ),
     ("\nhierarchy", "\nhierarchie", "hierarchie", "hierarchie", "did you mean 'hierarchy'?"),
 ]
 
@@ -394,6 +408,15 @@ class TestNeeds:
         text = spoiled(("kind: rag_burst\n  length: 60", f"kind: mooncake\n  path: {trace}"))
         assert only(text).field == "model"
         assert loads(text, ["workload.block_bytes=4 kB"]).model is None
+
+    def test_conversions_by_kernels_leave_some_compute(self) -> None:
+        """A codec each way, 0.3 for both; two directions of the link, 0.2 each."""
+        scheme = "scheme: {name: x, bits: 4, compress: 1 GB/s, decompress: 1 GB/s, compute_share: 0.3}"
+        text = spoiled(("8 MiB", f"8 MiB\n      {scheme}"), ("16 GB/s", "16 GB/s\n      compute_share: 0.19"))
+        assert loads(text).hierarchy.tiers[1].scheme is not None
+        found = only(text.replace("0.19", "0.2"))
+        assert found.field == "hierarchy.links.pcie.compute_share"
+        assert loads(text.replace("0.19", "0.2\n      duplex: half")).hierarchy.links[0].duplex == "half"
 
     def test_sparse_decode_reads_something(self) -> None:
         text = spoiled(

@@ -91,6 +91,9 @@ class Summary:
     """Link, then class or `total`: bytes over the link in both directions."""
     bytes_by_class: Mapping[str, int]
     """Bytes over links by class, and `total`; a route of two links counts twice."""
+    weights_bytes: int
+    """Bytes of weights that layers streamed while they computed: a part of the demand bytes of each link of
+    their route. 0 without `execution.weights`."""
     links: Mapping[str, LaneSummary]
     """By lane name."""
     prefetch: Mapping[str, int | float | None]
@@ -138,6 +141,7 @@ def summarise(result: RunResult) -> Summary:
         absent_rate=_ratio(result.absent, result.accesses),
         bytes_by_link=_bytes_by_link(result.lanes),
         bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
+        weights_bytes=result.weights_bytes,
         links=_lanes(result, hidden),
         prefetch=_prefetch(result),
         evictions=sum(tier.evictions for tier in result.tiers),

@@ -1,4 +1,4 @@
-"""Checks of what compute and transfers take from each other: shares of the compute."""
+"""Checks of what compute and transfers take from each other: shares of the compute, streamed weights."""
 
 from collections.abc import Iterator
 from fractions import Fraction
@@ -6,8 +6,24 @@ from fractions import Fraction
 from kvsim.scenario.geometry import tier_scheme
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.tree import Path
+from kvsim.scenario.workload import Custom, DenseDecode, SparseDecode
 
-__all__ = ["compute_shares"]
+__all__ = ["compute_shares", "weights"]
+
+
+def weights(scenario: Scenario) -> Iterator[tuple[Path, str]]:
+    """Weights come from a tier below the first, in a workload that knows of them."""
+    name, path = scenario.execution.weights, ("execution", "weights")
+    first, *below = (tier.name for tier in scenario.hierarchy.tiers)
+    if name is None:
+        return
+    if name == first:
+        yield path, f"nothing is streamed from the first tier, {name!r}: it is where the compute reads"
+    elif name not in below:
+        yield path, f"there is no tier {name!r} below the first (known: {', '.join(below) or 'none'})"
+    if not isinstance(scenario.workload, (DenseDecode, SparseDecode, Custom)):
+        known = "dense_decode, sparse_decode, custom"
+        yield path, f"the workload {scenario.workload.kind!r} streams no weights (those that may: {known})"
 
 
 def compute_shares(scenario: Scenario) -> Iterator[tuple[Path, str]]:

@@ -54,6 +54,9 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     link, one codec) has anybody in service: with lanes of shares s_i in service, compute goes on at the rate
     1 - sum(s_i). After its plain time a layer waits for floor(sum of s_i x ticks in service since compute
     began), and again for what was lost meanwhile, until nothing is. Not in `serial` and `ideal`.
+13. *Weights* of a layer, which no codec touches, enter the read route of their tier as a demand when its
+    compute begins, beside the scheduler and its slots. The layer ends when its compute is done, what copies
+    took of it included, and its weights are there. Not in `serial` and `ideal`.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

@@ -19,6 +19,7 @@ from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.plan import Plan
 from kvsim.sim.records import DEMAND, PREFETCH, Cause, Records
+from kvsim.sim.stream import StreamingMover
 from kvsim.workloads.base import LayerAccess, Step
 
 Process = Generator[Any, Any, None]
@@ -190,6 +191,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         super().__init__(env, hierarchy, mover, records, read_latency, guess)
         self.lanes = lanes
         self.kernels = kernels
+        self.weights = mover if isinstance(mover, StreamingMover) else None
+        """What streams a layer's weights while it computes; None: nothing does."""
         self.depth = depth
         self.fetches_ahead = depth > 0 or guess is not None
 
@@ -256,6 +259,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _compute(self, plan: Plan, tally: Tally) -> Process:
         start = self.now
+        stream = None if self.weights is None else self.weights.stream(plan)
         taken = Taken(self.kernels, start) if self.kernels else None
         ticks = self.compute_ticks(plan)
         if plan.hits:
@@ -266,6 +270,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         self.computed(plan, tally, start)
         if taken is not None:
             yield from self._make_up(taken, plan, tally)
+        if stream is not None and stream.pending:
+            yield from self._wait(stream, tally)
         self.hierarchy.release(plan)
         births = self.hierarchy.create(plan)
         if births is not None:

@@ -33,6 +33,7 @@ from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import LaneInfo, RunResult, TierInfo
+from kvsim.sim.stream import StreamingMover
 from kvsim.sim.topology import UNBOUNDED, Topology
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
@@ -119,7 +120,11 @@ class Simulation:
             return SequentialMover(self.topology, self.records)
         dma = self.scenario.execution.dma
         scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
-        return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
+        parts = (self.env, self.residency, self.topology, scheduler, self.records)
+        weights, route = self.scenario.execution.weights, self.topology.weights
+        if weights is None or route is None:
+            return ConcurrentMover(*parts)
+        return StreamingMover(*parts, tier=self.scenario.hierarchy.tier_index(weights), route=route)
 
     def _decoder(self) -> Decoder[Any]:
         execution = self.scenario.execution
@@ -178,6 +183,7 @@ class Simulation:
             exposed_ticks=tuple(total[name] for name in CAUSE_COLUMNS),
             events=next(self.env._eid),
             residency=self.residency.snapshot(),
+            weights_bytes=mover.streamed if isinstance(mover := hierarchy.mover, StreamingMover) else 0,
         )
 
     def _tier_info(self, k: int) -> TierInfo:

@@ -59,8 +59,8 @@ TRANSFER_COLUMNS = (
     "transfer",
     "cls",  # TransferClass it ended with
     "issued_cls",  # TransferClass it was issued with
-    "page",  # first page
-    "pages",  # neighbouring pages moved together
+    "page",  # first page; -1: weights
+    "pages",  # neighbouring pages moved together; 0: weights
     "bytes",  # on the wire
     "source",  # tier
     "target",  # tier

@@ -96,3 +96,5 @@ class RunResult:
     """SimPy events the run scheduled."""
     residency: NDArray[np.int8]
     """Tier of every page at the end, -1 for none."""
+    weights_bytes: int = 0
+    """Bytes of weights that layers streamed while they computed."""

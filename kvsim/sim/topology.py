@@ -10,6 +10,7 @@ from typing import Literal
 from simpy import Environment
 
 from kvsim.errors import SimulationError
+from kvsim.scenario.catalog import FP16
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.kernel import CopyKernel
@@ -65,12 +66,14 @@ class Topology:
             Tier(env, k, spec.name, size)
             for k, (spec, size) in enumerate(zip(hierarchy.tiers, capacities, strict=True))
         ]
-        blueprint = _blueprint(hierarchy, kinds.formats)
+        blueprint = _blueprint(hierarchy, kinds.formats, scenario.execution.weights)
         builder = _Builder(env, hierarchy, blueprint.shared)
         routes = [builder.route(path) for path in blueprint.paths]
         ways = {plan: plan.ways(routes) for plan in dict.fromkeys(blueprint.plans)}
         self.ways, self.ways_by_page = kinds.by_page([ways[plan] for plan in blueprint.plans])
         """The routes that pages take; those of each page by itself, if not all take the same."""
+        self.weights = None if blueprint.weights is None else builder.route(blueprint.weights)
+        """How weights are streamed to the compute, if they are."""
         self.kernels = list(builder.kernels.values())
         self.lanes = builder.lanes
         for number, lane in enumerate(self.lanes):
@@ -105,17 +108,23 @@ class _Blueprint:
     """What routes are built along; kinds of pages that take the same path share it."""
     plans: tuple[_Plan, ...]
     """By kind of pages."""
+    weights: Path | None
+    """From the tier that weights are streamed from to the compute; no codec is on it."""
     shared: frozenset[tuple[str, str]]
     """(kind, name) of what must be built as shared lanes."""
 
 
 @lru_cache(maxsize=64)
-def _blueprint(hierarchy: HierarchySpec, kinds: tuple[Formats, ...]) -> _Blueprint:
+def _blueprint(hierarchy: HierarchySpec, kinds: tuple[Formats, ...], weights: str | None) -> _Blueprint:
     """Kept, because the runs of a study share few machines and finding paths costs as much as a short run."""
     known: dict[tuple[int, int, Path], int] = {}
     plans = tuple(_plan(_Planner(hierarchy, formats), known) for formats in kinds)
     paths = tuple(path for _, _, path in known)
-    return _Blueprint(paths, plans, _shared_lanes(hierarchy, paths))
+    if weights is None:
+        return _Blueprint(paths, plans, None, _shared_lanes(hierarchy, paths))
+    planner = _Planner(hierarchy, (FP16,) * len(hierarchy.tiers))
+    stream = planner.path(hierarchy.tier_index(weights), 0, in_place=True)
+    return _Blueprint(paths, plans, stream, _shared_lanes(hierarchy, (*paths, stream)))
 
 
 def _plan(planner: _Planner, known: dict[tuple[int, int, Path], int]) -> _Plan:

@@ -35,6 +35,9 @@ class LayerAccess:
     absent_ticks: Callable[[int], int] | None = None
     """For workloads whose absent pages are computed: extra compute time, in picoseconds,
     for the given number of pages found nowhere."""
+    stream_bytes: int = 0
+    """Bytes of weights that its compute reads from the tier of `execution.weights`; only in a scenario that
+    names one."""
 
 
 @dataclass(slots=True, eq=False)

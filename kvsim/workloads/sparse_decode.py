@@ -80,6 +80,7 @@ class SparseDecode:
                         ticks[number],
                         number,
                         created=shape.created(number, step) if completes else NO_PAGES,
+                        stream_bytes=self._compute.streamed_bytes,
                     )
                     for number, layer in enumerate(layers)
                 ]

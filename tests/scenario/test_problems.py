@@ -409,6 +409,22 @@ class TestNeeds:
         assert only(text).field == "model"
         assert loads(text, ["workload.block_bytes=4 kB"]).model is None
 
+    def test_weights_come_from_a_tier_below_the_first_that_there_is(self) -> None:
+        text = DECODE + "execution: {weights: dram}\n"
+        assert loads(text).execution.weights == "dram"
+        for tier, words in (
+            ("hbm", "it is where the compute reads"),
+            ("dra", "no tier 'dra' below the first"),
+        ):
+            wrong = text.replace("weights: dram", f"weights: {tier}")
+            found = only(wrong)
+            assert (found.field, at(found)) == ("execution.weights", place(wrong, f"{tier}}}\n"))
+            assert words in found.message
+
+    def test_only_decodes_stream_weights(self) -> None:
+        found = only(spoiled(("2 us", "2 us\n  weights: dram")))
+        assert (found.field, "'rag_burst' streams no weights" in found.message) == ("execution.weights", True)
+
     def test_conversions_by_kernels_leave_some_compute(self) -> None:
         """A codec each way, 0.3 for both; two directions of the link, 0.2 each."""
         scheme = "scheme: {name: x, bits: 4, compress: 1 GB/s, decompress: 1 GB/s, compute_share: 0.3}"

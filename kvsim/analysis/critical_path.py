@@ -31,7 +31,7 @@ class Span:
     waited for a lane or a slot, and no record tells behind whom; `room`: it waited for room or for an earlier
     move of its page, and no record tells whose; `wait`: the step waited, and no transfer tells for what."""
     what: str
-    """For people: the layer that was computed, or the class of the transfer and its lane."""
+    """For people: the layer that was computed, or the class of the transfer (or `weights`) and its lane."""
     start: int
     end: int
     lane: int = -1
@@ -219,7 +219,8 @@ class CriticalPaths:
         for other in self._landed(at):
             slot = (other.source, other.target) == (moved.source, moved.target)
             room = other.page == moved.page or other.source == moved.target
-            if other.number not in seen and other.requested < at and (slot if of_slot else room):
+            new = other.number not in seen and other.requested < at
+            if new and other.pages and (slot if of_slot else room):  # weights hold neither
                 return other
         return None
 
@@ -256,7 +257,8 @@ class _Links:
     def of(self, kind: Kind, moved: _Transfer, lane: int, start: int) -> None:
         """A link that is a part of a transfer's life."""
         where = f" over {self._lanes[lane]}" if lane >= 0 else ""
-        self.add(kind, _CLASSES[moved.issued_cls] + where, start, lane, moved.number, moved.issued_cls)
+        what = _CLASSES[moved.issued_cls] if moved.pages else "weights"
+        self.add(kind, what + where, start, lane, moved.number, moved.issued_cls)
 
 
 class _Index:

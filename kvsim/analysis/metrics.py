@@ -71,7 +71,7 @@ class Summary:
     """Time steps waited, by cause, and `total`."""
     exposed_by_class_s: Mapping[str, float] | None
     """The same time by the class with which the transfer that ended the wait was issued; `none` where a new
-    page waited for room."""
+    page waited for room, or copies by a kernel slowed compute."""
     hidden_s: float | None
     """Sum over lanes of the service time that overlaps compute."""
     overlap_efficiency: float | None
@@ -101,6 +101,9 @@ class Summary:
     """Link, then class or `total`: bytes over the link in both directions."""
     bytes_by_class: Mapping[str, int]
     """Bytes over links by class, and `total`; a route of two links counts twice."""
+    weights_bytes: int
+    """Bytes of weights that layers streamed while they computed: a part of the demand bytes of each link of
+    their route. 0 without `execution.weights`."""
     links: Mapping[str, LaneSummary]
     """By lane name."""
     prefetch: Mapping[str, int | float | None]
@@ -158,6 +161,7 @@ def summarise(result: RunResult) -> Summary:
         kept_share=_kept_share(result),
         bytes_by_link=_bytes_by_link(result.lanes),
         bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
+        weights_bytes=result.weights_bytes,
         links=_lanes(result, hidden),
         prefetch=_prefetch(result),
         migrations=_migrations(result),

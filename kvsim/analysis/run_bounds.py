@@ -72,7 +72,8 @@ class RunBounds:
     @property
     def additive_ticks(self) -> int:
         """Idle time, compute and all transfers, one after another: the makespan in `serial` and `ideal` mode,
-        and no less in any: there is a transfer served or in a latency at every moment of a wait."""
+        and no less in any: there is a transfer served or in a latency at every moment of a wait, and what
+        copies by a kernel take from compute is less than their service."""
         return self.idle_ticks + self.compute_ticks + self.transfer_ticks
 
     @property

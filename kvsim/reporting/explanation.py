@@ -27,6 +27,7 @@ _BOTTLENECKS = {
     "channels": "how few transfers {of} serves at once: twice as many",
     "depth": "how few layers are fetched ahead: {text}",
     "capacity": "the capacity of {of}: twice as much",
+    "copies": "the compute that copies on {of} take: a copy engine, which takes none,",
 }
 """What is short, and what the change that showed it makes of it."""
 
@@ -123,6 +124,8 @@ def _wait(wait: Wait) -> str:
     """Cause, lane and class; the class only where the cause does not say it."""
     title = cause_title(wait.cause).removeprefix("waiting for ")
     where = f" on {wait.lane}" if wait.lane else ""
+    if wait.cause == "copy_kernel":
+        return f"compute that copies{where} took"
     if wait.issued_class is None:
         return f"{title}{where}, for a new page"
     named = class_title(wait.issued_class)

@@ -178,9 +178,9 @@ SCRIPT = """
     var step=detail[0],page=detail[1],pages=detail[2],kind=trace.kind;
     lines.push(kind==="step"?"step "+step:kind==="compute"?"compute, step "+step+", layer "+page:
       kind==="stall"?"waits: "+trace.name:trace.name+" on "+meta.titles[slot]);
-    if(kind!=="step"&&kind!=="compute"&&pages>0)
-      lines.push((pages===1?"page "+page:"pages "+page+" to "+(page+pages-1))+" \\u00b7 "+size(detail[3])+
-        " \\u00b7 step "+step);
+    if(kind!=="step"&&kind!=="compute"&&pages>=0)
+      lines.push((!pages?"weights":pages===1?"page "+page:"pages "+page+" to "+(page+pages-1))+
+        " \\u00b7 "+size(detail[3])+" \\u00b7 step "+step);
     if(kind==="transfer")lines.push("queued "+duration(detail[4]*1e-12));
     lines.push(Number(item[0].toPrecision(8))+" to "+Number(item[1].toPrecision(8))+" "+meta.unit+" ("+
       duration((item[1]-item[0])*meta.unit_s)+")");

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.intervals import pack_rows
 from kvsim.analysis.occupancy import occupancy
-from kvsim.reporting.text import cause_title, class_title
+from kvsim.reporting.text import WEIGHTS, cause_title, class_title
 from kvsim.sim.result import RunResult
 
 _DECODE, _LANES, _TIERS = 1, 2, 3
@@ -146,10 +146,12 @@ def _transfers(result: RunResult, tracks: NDArray[np.int64]) -> Iterator[str]:
         args = f'"transfer":{transfer},"bytes":{size},"queued_us":{_time(start - queued)}'
         cls, page, pages, source, target, step = moves.get(transfer, (_NONE,) * 6)
         if cls != _NONE:
-            args += f',"page":{page},"pages":{pages},"step":{step}'
+            args += f',"page":{page},"pages":{pages}' if pages else ""
+            args += f',"step":{step}'
             args += f',"from":{tiers[source]}' if source != _NONE else ""
             args += f',"to":{tiers[target]}' if target != _NONE else ""
-        yield _slice(_LANES, track, names[cls] if cls != _NONE else "transfer", start, end, args)
+        name = "transfer" if cls == _NONE else names[cls] if pages else WEIGHTS
+        yield _slice(_LANES, track, name, start, end, args)
 
 
 def _flows(result: RunResult, tracks: NDArray[np.int64]) -> Iterator[str]:

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 NOT_RECORDED = "n/a"
 """Shown for figures that need event records in a run that kept only a summary."""
 
+WEIGHTS = "weights"
+"""Name of a transfer without pages: a layer's compute streams its weights."""
+
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps"))
 _BYTE_UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _CLASS_TITLES = {
@@ -21,6 +24,7 @@ _CAUSE_TITLES = {
     "room": "waiting for room",
     "codec": "codec",
     "late_prefetch": "late prefetch",
+    "copy_kernel": "copy kernel",
 }
 
 

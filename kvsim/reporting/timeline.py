@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from kvsim.analysis.intervals import binned_cover, merge
 from kvsim.reporting import palette
 from kvsim.reporting.style import new_figure
-from kvsim.reporting.text import TimeUnit, bytes_text, count_text, duration_text, time_unit
+from kvsim.reporting.text import WEIGHTS, TimeUnit, bytes_text, count_text, duration_text, time_unit
 from kvsim.reporting.timeline_data import Group, Timeline, collect, window
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -202,7 +202,7 @@ def _hover_texts(group: Group, unit: TimeUnit, titles: list[str]) -> list[str]:
     for (start, end, slot), detail in zip(places, group.detail.tolist(), strict=True):
         step, page, pages, size, waited = (int(value) for value in detail)
         lines = [f"<b>{_heading(group, titles[slot], step, page)}</b>"]
-        if group.kind in ("transfer", "stall") and pages > 0:
+        if group.kind in ("transfer", "stall") and pages >= 0:
             lines.append(f"{_pages_text(page, pages)} · {bytes_text(size)} · step {step}")
         if group.kind == "transfer":
             lines.append(f"queued {duration_text(waited / TICKS_PER_SECOND)}")
@@ -223,4 +223,6 @@ def _heading(group: Group, row: str, step: int, page: int) -> str:
 
 
 def _pages_text(page: int, pages: int) -> str:
+    if not pages:
+        return WEIGHTS
     return f"page {page}" if pages == 1 else f"pages {page} to {page + pages - 1}"

@@ -22,7 +22,8 @@ MAX_SLOTS = 6
 """Slots a lane gets at most; what overlaps more is drawn over the others."""
 
 DETAIL = ("step", "page", "pages", "bytes", "waited")
-"""Columns of `Group.detail`; for compute `page` is the layer, for stalls `pages` is -1 without a transfer.
+"""Columns of `Group.detail`; for compute `page` is the layer, for stalls `pages` is -1 without a transfer
+and 0 for weights.
 `waited` is ticks in the lane's queue."""
 
 

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-__all__ = ["Count", "Flag", "Index", "Name", "Number", "Share", "Spec"]
+__all__ = ["Count", "Flag", "Index", "Name", "Number", "Part", "Share", "Spec"]
 
 Count = Annotated[int, Field(strict=True, ge=1)]
 """A whole number, 1 or more."""
@@ -20,6 +20,9 @@ Number = Annotated[float, Field(strict=True, gt=0, allow_inf_nan=False)]
 
 Share = Annotated[float, Field(strict=True, gt=0, le=1, allow_inf_nan=False)]
 """A share, greater than 0 and at most 1."""
+
+Part = Annotated[float, Field(strict=True, ge=0, lt=1, allow_inf_nan=False)]
+"""A part of something that leaves some of it: 0 or more, less than 1."""
 
 Name = Annotated[str, Field(min_length=1)]
 """A name that is not empty."""

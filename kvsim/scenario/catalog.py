@@ -11,7 +11,7 @@ from typing import Self
 
 from pydantic import Field, model_validator
 
-from kvsim.scenario.base import Count, Name, Number, Share, Spec
+from kvsim.scenario.base import Count, Name, Number, Part, Share, Spec
 from kvsim.scenario.number_set import Numbers
 from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
 
@@ -101,13 +101,17 @@ class FormatSpec(Spec):
     fused: Bandwidth | None = None
     """Throughput, in bytes of fp16 (16 bits a scalar), at which attention decodes what it reads in tier 0, if
     this is its format there; that time is compute. Default: it costs nothing."""
+    compute_share: Part = 0
+    """Share of the GPU's compute that conversion into this scheme, or out of it, takes while it is at work:
+    a separate kernel runs on the multiprocessors. Default 0."""
     source: str = ""
     """Where the figures come from."""
 
     @property
     def figures(self) -> tuple[object, ...]:
         """What a run can tell formats apart by."""
-        return self.name, self.bits, self.keep, self.compress, self.decompress, self.latency, self.fused
+        codec = self.compress, self.decompress, self.latency, self.compute_share, self.fused
+        return self.name, self.bits, self.keep, *codec
 
     @property
     def density(self) -> Fraction:

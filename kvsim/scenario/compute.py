@@ -39,6 +39,10 @@ class ComputeModel:
         self._given = execution.compute_time
         self._layers = model.layers if model is not None else 1
         self._scheme = scenario.scheme
+        self.streamed_bytes = 0
+        """Bytes of weights that one layer streams over links: 0 unless `execution.weights` names a tier."""
+        if execution.weights is not None and model is not None:
+            self.streamed_bytes = 2 * model.active // model.layers
         if self._given is not None:
             return
         if model is None or gpu is None:

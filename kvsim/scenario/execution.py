@@ -36,6 +36,11 @@ class ExecutionSpec(Spec):
     first tier smaller than a layer, such as on-chip memory. Default: a layer is one tile."""
     compute_time: Duration | None = None
     """Compute time of one layer access. Default: the roofline of the model on the GPU."""
+    weights: str | None = None
+    """Tier that each layer's weights are streamed from while it computes, with `dense_decode` and
+    `sparse_decode`: their bytes then share its links with the KV pages. Tier 0 cannot be named; in `serial`
+    and `ideal` nothing competes, and nothing changes. Default: the roofline counts them at the GPU's
+    bandwidth, and they compete with nobody."""
     flops_efficiency: Share = 0.6
     """Share of the GPU's peak compute rate that is reached. Default 0.6."""
     bandwidth_efficiency: Share = 0.8

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field
 
-from kvsim.scenario.base import Count, Flag, Name, Share, Spec
+from kvsim.scenario.base import Count, Flag, Name, Part, Share, Spec
 from kvsim.scenario.catalog import SchemeSpec
 from kvsim.units import Bandwidth, Bytes, Capacity, Duration
 
@@ -73,6 +73,10 @@ class LinkSpec(Spec):
     arbitration: Literal["fifo", "priority", "fair"] = "fifo"
     """`fifo`: in order of arrival. `priority`: demand before write-back before prefetch before background.
     `fair`: all at once, with equal shares. Default `fifo`."""
+    compute_share: Part = 0
+    """Share of the GPU's compute that this link's transfers take, each direction for itself, while at least
+    one of them is in service: a copy by a kernel runs on the multiprocessors, one by a copy engine takes
+    nothing. Default 0."""
     technology: str | None = None
     """What the link physically is, such as `pcie5-x16`. Only used to warn about a bandwidth that it cannot
     have. Default: judged by the link's name."""

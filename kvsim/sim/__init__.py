@@ -60,6 +60,13 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     down: synchronous simulators fix the source first. `ideal` moves take no time.
 12. *State.* A page is no more faithful than the least faithful format it has been in since it came into
     being, and has no more tokens than the one that kept fewest. Reads are counted by it after rule 2.
+13. *Copies by a kernel*, and conversions, take their `compute_share` while their lane (one direction of a
+    link, one codec) has anybody in service: with lanes of shares s_i in service, compute goes on at the rate
+    1 - sum(s_i). After its plain time a layer waits for floor(sum of s_i x ticks in service since compute
+    began), and again for what was lost meanwhile, until nothing is. Not in `serial` and `ideal`.
+14. *Weights* of a layer, which no codec touches, enter the read route of their tier as a demand when its
+    compute begins, beside the scheduler and its slots. The layer ends when its compute is done, what copies
+    took of it included, and its weights are there. Not in `serial` and `ideal`.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

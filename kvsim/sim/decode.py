@@ -14,16 +14,20 @@ from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
 from kvsim.sim.fused import FusedDecoding
 from kvsim.sim.hierarchy import Hierarchy
+from kvsim.sim.kernel import CopyKernel, Taken
 from kvsim.sim.lane import Lane
 from kvsim.sim.migration import Migrations
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.plan import Plan
 from kvsim.sim.records import DEMAND, PREFETCH, Cause, Records
+from kvsim.sim.stream import StreamingMover
 from kvsim.workloads.base import LayerAccess, Step
 
 Process = Generator[Any, Any, None]
 CAUSES = len(Cause)
+COPY_KERNEL = int(Cause.COPY_KERNEL)
+NO_TRANSFER = -1
 STEPS_A_PACK = 64
 """Steps between two looks at how much the records have grown."""
 
@@ -195,11 +199,15 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         read_latency: ReadLatency,
         *,
         lanes: list[Lane],
+        kernels: list[CopyKernel],
         depth: int,
         guess: PrefetchPolicy | None = None,
     ) -> None:
         super().__init__(env, hierarchy, mover, records, read_latency, guess)
         self.lanes = lanes
+        self.kernels = kernels
+        self.weights = mover if isinstance(mover, StreamingMover) else None
+        """What streams a layer's weights while it computes; None: nothing does."""
         self.depth = depth
         self.fetches_ahead = depth > 0 or guess is not None
 
@@ -270,6 +278,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _compute(self, plan: Plan, tally: Tally) -> Process:
         start = self.now
+        stream = None if self.weights is None else self.weights.stream(plan)
+        taken = Taken(self.kernels, start) if self.kernels else None
         ticks = self.compute_ticks(plan)
         if plan.hits:
             by_page = self.read_latencies
@@ -277,10 +287,25 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         if ticks:
             yield self.env.timeout(ticks)
         self.computed(plan, tally, start)
+        if taken is not None:
+            yield from self._make_up(taken, plan, tally)
+        if stream is not None and stream.pending:
+            yield from self._wait(stream, tally)
         self.hierarchy.release(plan)
         births = self.hierarchy.create(plan)
         if births is not None:
             yield from self._wait(births, tally)
+
+    def _make_up(self, taken: Taken, plan: Plan, tally: Tally) -> Process:
+        """Compute for what copies by kernels have taken, and for what they take meanwhile."""
+        begin = self.now
+        while (end := begin + taken.ticks(self.now)) > self.now:
+            yield self.env.timeout(end - self.now)
+        for lane, ticks in taken.by_lane(self.now):
+            tally.exposed[COPY_KERNEL] += ticks
+            row = (tally.number, plan.access.layer, begin, begin + ticks, COPY_KERNEL, lane, NO_TRANSFER)
+            self.records.stalls.add(row)
+            begin += ticks
 
 
 class SequentialDecoder(Decoder[SequentialMover]):

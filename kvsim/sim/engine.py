@@ -35,6 +35,7 @@ from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
+from kvsim.sim.stream import StreamingMover
 from kvsim.sim.topology import UNBOUNDED, Topology
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
@@ -126,7 +127,11 @@ class Simulation:
             return SequentialMover(self.topology, self.records)
         dma = self.scenario.execution.dma
         scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
-        return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
+        parts = (self.env, self.residency, self.topology, scheduler, self.records)
+        weights, route = self.scenario.execution.weights, self.topology.weights
+        if weights is None or route is None:
+            return ConcurrentMover(*parts)
+        return StreamingMover(*parts, tier=self.scenario.hierarchy.tier_index(weights), route=route)
 
     def _decoder(self) -> Decoder[Any]:
         execution = self.scenario.execution
@@ -146,6 +151,7 @@ class Simulation:
             self.records,
             read_latency,
             lanes=self.topology.lanes,
+            kernels=self.topology.kernels,
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
             guess=self.guess if execution.overlap == "async" else None,
         )
@@ -187,6 +193,7 @@ class Simulation:
             residency=self.residency.snapshot(),
             lost=hierarchy.lost,
             formats=self._formats(total["accesses"]),
+            weights_bytes=mover.streamed if isinstance(mover := hierarchy.mover, StreamingMover) else 0,
         )
 
     def _formats(self, accesses: int) -> tuple[FormatReads, ...]:

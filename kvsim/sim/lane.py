@@ -21,6 +21,7 @@ from kvsim.sim.records import TransferClass
 from kvsim.units import TICKS_PER_SECOND
 
 if TYPE_CHECKING:
+    from kvsim.sim.kernel import CopyKernel
     from kvsim.sim.route import Route
 
 HopRow = tuple[int, int, int, int, int, int, int]
@@ -44,6 +45,9 @@ class Hop:
     """Ticks from leaving the lane to the far end; occupies nothing."""
     together: int | None = None
     """Bytes per second of all transfers of this direction together; None: the lane's."""
+    kernel: CopyKernel | None = None
+    """What moves the bytes here, if that takes from compute. It is told of every service, so nothing that
+    crosses such a hop is booked."""
 
     known: dict[int, int] = field(default_factory=dict, init=False, repr=False)
     """Service times computed before, by size: page sizes are few."""
@@ -223,6 +227,8 @@ class FifoLane(Lane):
             self._free[0] = end
         else:
             heapreplace(self._free, end)
+        if hop.kernel is not None:
+            hop.kernel.serves(start, end)
         self.bytes_by_class[transfer.cls] += size
         self.transfers += 1
         self.busy += end - start
@@ -242,7 +248,7 @@ class FifoLane(Lane):
             self.express.dissolve()
 
     def idle_for(self, hop: Hop) -> Holder | None:
-        free = self.express is None and self._free[0] <= self.env.now
+        free = self.express is None and self._free[0] <= self.env.now and hop.kernel is None
         return self if free else None
 
     def take_up(self, transfer: Transfer, booked: Express) -> None:

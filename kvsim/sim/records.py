@@ -36,6 +36,7 @@ class Cause(IntEnum):
     ROOM = 2
     CODEC = 3
     LATE_PREFETCH = 4
+    COPY_KERNEL = 5
 
 
 CAUSE_COLUMNS = tuple(cause.name.lower() for cause in Cause)
@@ -53,13 +54,14 @@ STEP_COLUMNS = (
     "lost",  # skipped: discarded for good before
 )
 LAYER_COLUMNS = ("step", "layer", "start", "end")  # one compute interval each
-STALL_COLUMNS = ("step", "layer", "start", "end", "cause", "lane", "transfer")  # lane -1: no link involved
+STALL_COLUMNS = ("step", "layer", "start", "end", "cause", "lane", "transfer")
+"""Lane -1: no link involved. Transfer -1: no transfer ended the wait."""
 TRANSFER_COLUMNS = (
     "transfer",
     "cls",  # TransferClass it ended with
     "issued_cls",  # TransferClass it was issued with
-    "page",  # first page
-    "pages",  # neighbouring pages moved together
+    "page",  # first page; -1: weights
+    "pages",  # neighbouring pages moved together; 0: weights
     "bytes",  # on the wire
     "source",  # tier
     "target",  # tier

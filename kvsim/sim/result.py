@@ -118,3 +118,5 @@ class RunResult:
     """Page reads that were skipped, because their page had been discarded for good."""
     formats: tuple[FormatReads, ...]
     """The other reads; a single entry where all formats are equally faithful."""
+    weights_bytes: int = 0
+    """Bytes of weights that layers streamed while they computed."""

@@ -154,7 +154,7 @@ class SharedLane(Lane):
         most = self.bandwidth if hop.together is None else hop.together
         if pool.bandwidth is not None and pool.bandwidth < most:
             most = pool.bandwidth
-        return pool if hop.rate <= most and pool.idle else None
+        return pool if hop.rate <= most and pool.idle and hop.kernel is None else None
 
     def take_up(self, transfer: Transfer, booked: Express) -> None:
         flow = self._flow(transfer)
@@ -227,6 +227,8 @@ class SharedLane(Lane):
             flow.ready = now + flow.hop.setup
         flow.resumed = now
         self.serving.append(flow)
+        if flow.hop.kernel is not None:
+            flow.hop.kernel.serves(now)
 
     def _makes_way(self, cls: int) -> bool:
         """Whether a flow less urgent than `cls` leaves its channel now; the others do at their next boundary.
@@ -280,6 +282,8 @@ class SharedLane(Lane):
         self.serving.remove(flow)
         flow.served += self.pool.now - flow.resumed
         flow.rate = 0
+        if flow.hop.kernel is not None and not self.serving:
+            flow.hop.kernel.rests(self.pool.now)
 
     def _send_tail(self, flow: Flow) -> None:
         transfer = flow.transfer

@@ -10,8 +10,10 @@ from typing import Literal
 from simpy import Environment
 
 from kvsim.errors import SimulationError
+from kvsim.scenario.catalog import FP16
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.sim.kernel import CopyKernel
 from kvsim.sim.kinds import Formats, Kinds
 from kvsim.sim.lane import FifoLane, Hop, Label, Lane
 from kvsim.sim.link import Link, shares_bandwidth
@@ -32,6 +34,7 @@ class Leg:
     direction: Direction
     limit: int | None
     delay: int
+    compute_share: float = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +66,15 @@ class Topology:
             Tier(env, k, spec.name, size)
             for k, (spec, size) in enumerate(zip(hierarchy.tiers, capacities, strict=True))
         ]
-        blueprint = _blueprint(hierarchy, kinds.formats)
+        blueprint = _blueprint(hierarchy, kinds.formats, scenario.execution.weights)
         builder = _Builder(env, hierarchy, blueprint.shared)
         routes = [builder.route(path) for path in blueprint.paths]
         ways = {plan: plan.ways(routes) for plan in dict.fromkeys(blueprint.plans)}
         self.ways, self.ways_by_page = kinds.by_page([ways[plan] for plan in blueprint.plans])
         """The routes that pages take; those of each page by itself, if not all take the same."""
+        self.weights = None if blueprint.weights is None else builder.route(blueprint.weights)
+        """How weights are streamed to the compute, if they are."""
+        self.kernels = list(builder.kernels.values())
         self.lanes = builder.lanes
         for number, lane in enumerate(self.lanes):
             lane.number = number
@@ -102,17 +108,23 @@ class _Blueprint:
     """What routes are built along; kinds of pages that take the same path share it."""
     plans: tuple[_Plan, ...]
     """By kind of pages."""
+    weights: Path | None
+    """From the tier that weights are streamed from to the compute; no codec is on it."""
     shared: frozenset[tuple[str, str]]
     """(kind, name) of what must be built as shared lanes."""
 
 
 @lru_cache(maxsize=64)
-def _blueprint(hierarchy: HierarchySpec, kinds: tuple[Formats, ...]) -> _Blueprint:
+def _blueprint(hierarchy: HierarchySpec, kinds: tuple[Formats, ...], weights: str | None) -> _Blueprint:
     """Kept, because the runs of a study share few machines and finding paths costs as much as a short run."""
     known: dict[tuple[int, int, Path], int] = {}
     plans = tuple(_plan(_Planner(hierarchy, formats), known) for formats in kinds)
     paths = tuple(path for _, _, path in known)
-    return _Blueprint(paths, plans, _shared_lanes(hierarchy, paths))
+    if weights is None:
+        return _Blueprint(paths, plans, None, _shared_lanes(hierarchy, paths))
+    planner = _Planner(hierarchy, (FP16,) * len(hierarchy.tiers))
+    stream = planner.path(hierarchy.tier_index(weights), 0, in_place=True)
+    return _Blueprint(paths, plans, stream, _shared_lanes(hierarchy, (*paths, stream)))
 
 
 def _plan(planner: _Planner, known: dict[tuple[int, int, Path], int]) -> _Plan:
@@ -150,7 +162,7 @@ class _Planner:
             delay += tiers[target].write_latency if final and written else 0
             direction: Direction = "up" if self.numbers[link.between[1]] == here else "down"
             limit = min((limit for limit in limits if limit is not None), default=None)
-            legs.append(Leg("link", link.name, direction, limit, delay))
+            legs.append(Leg("link", link.name, direction, limit, delay, link.compute_share))
             here = there
         slowest = min(_rate(link, leg) for link, leg in zip(links, legs, strict=True))
         legs = self._ports(tiers[source], tiers[target], legs, slowest, in_place)
@@ -173,10 +185,10 @@ class _Planner:
         before, after = self.formats[source], self.formats[target]
         if after.density < before.density and after.compress is not None:
             wire = int(after.compress * after.density / before.density)
-            return [Leg("codec", "codec", "down", max(1, wire), 0), *legs]
+            return [Leg("codec", "codec", "down", max(1, wire), 0, after.compute_share), *legs]
         if after.density > before.density and before.decompress is not None:
             wire = int(before.decompress * before.density / after.density)
-            return [*legs, Leg("codec", "codec", "up", max(1, wire), 0)]
+            return [*legs, Leg("codec", "codec", "up", max(1, wire), 0, before.compute_share)]
         return legs
 
     def _shortest(self, source: int, target: int) -> list[LinkSpec]:
@@ -240,6 +252,8 @@ class _Builder:
             self.links[spec.name] = link
             self.lanes += [link.up] if link.up is link.down else [link.up, link.down]
         self.others: dict[tuple[str, str, str], Lane] = {}
+        self.kernels: dict[tuple[Lane, float], CopyKernel] = {}
+        """By lane and share: formats that a codec converts may take different ones, one after another."""
 
     def route(self, path: Path) -> Route:
         """The route along a path."""
@@ -247,10 +261,15 @@ class _Builder:
 
     def _hop(self, leg: Leg) -> Hop:
         if leg.kind == "link":
-            return self.links[leg.name].hop(leg.direction, leg.limit, leg.delay)
-        assert leg.limit is not None
-        lane = self._port(leg) if leg.kind == "port" else self._codec(leg)
-        return Hop(lane, leg.limit, 0, leg.delay)
+            hop = self.links[leg.name].hop(leg.direction, leg.limit, leg.delay)
+        else:
+            assert leg.limit is not None
+            lane = self._port(leg) if leg.kind == "port" else self._codec(leg)
+            hop = Hop(lane, leg.limit, 0, leg.delay)
+        if leg.compute_share:
+            key = hop.lane, leg.compute_share
+            hop.kernel = self.kernels.setdefault(key, CopyKernel(*key))
+        return hop
 
     def _port(self, leg: Leg) -> Lane:
         tier = self.tiers[leg.name]

@@ -29,8 +29,8 @@ from kvsim.workloads import check_workload, make_workload
 
 __all__ = ["MOST_READS", "Change", "Effect", "Kind", "changes", "effects", "shortened"]
 
-Kind = Literal["bandwidth", "latency", "channels", "depth", "capacity", "scheme"]
-"""What a change gives more of."""
+Kind = Literal["bandwidth", "latency", "channels", "depth", "capacity", "copies", "scheme"]
+"""What a change gives more of, or does in another way."""
 
 MOST_READS = 50_000
 """Page reads after which the runs of an explanation end: a second or two each."""
@@ -138,6 +138,10 @@ def _of_links(scenario: Scenario) -> Iterator[Change]:
             more = link.model_copy(update={"channels": 2 * link.channels})
             changed = _replaced(scenario, links={link.name: more})
             yield Change("channels", link.name, f"twice the channels of {link.name}", changed)
+        if link.compute_share:
+            changed = _replaced(scenario, links={link.name: link.model_copy(update={"compute_share": 0})})
+            text = f"a copy engine in place of copies by a kernel on {link.name}"
+            yield Change("copies", link.name, text, changed)
 
 
 def _twice_the_bandwidth(scenario: Scenario, link: LinkSpec) -> Scenario:

@@ -38,6 +38,9 @@ class LayerAccess:
     foreseen: bool = True
     """Whether the pages are known before the layer's turn, so that they can be fetched while other layers
     compute. False: nothing that comes after is announced before them either."""
+    stream_bytes: int = 0
+    """Bytes of weights that its compute reads from the tier of `execution.weights`; only in a scenario that
+    names one."""
 
 
 @dataclass(slots=True, eq=False)

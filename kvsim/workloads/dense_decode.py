@@ -53,16 +53,24 @@ class DenseDecode:
     def steps(self) -> Iterator[Step]:
         """The steps; a page born in one is read from the next one on."""
         shape = self.geometry
+        weights = self._compute.streamed_bytes
         columns = [_Column(shape, layer, self._steps) for layer in range(shape.layers)]
         for step in range(self._steps):
             ticks = self._compute.step_ticks(shape.batch, shape.context_tokens + step)
             if not shape.completes(step):
-                yield Step([LayerAccess(c.pages, ticks[layer], layer) for layer, c in enumerate(columns)])
+                yield Step(
+                    [
+                        LayerAccess(column.pages, ticks[layer], layer, stream_bytes=weights)
+                        for layer, column in enumerate(columns)
+                    ]
+                )
                 continue
             created = [shape.created(layer, step) for layer in range(shape.layers)]
             yield Step(
                 [
-                    LayerAccess(column.pages, ticks[layer], layer, created=created[layer])
+                    LayerAccess(
+                        column.pages, ticks[layer], layer, created=created[layer], stream_bytes=weights
+                    )
                     for layer, column in enumerate(columns)
                 ]
             )

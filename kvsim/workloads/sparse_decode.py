@@ -75,10 +75,13 @@ class SparseDecode:
             tokens = layers[0].pages_per_sequence * shape.page_tokens + shape.tail_tokens(step)
             ticks = self._compute.step_ticks(shape.batch, tokens)
             completes = shape.completes(step)
+            weights = self._compute.streamed_bytes
             accesses: list[LayerAccess] = []
             for number, layer in enumerate(layers):
                 created = shape.created(number, step) if completes else NO_PAGES
-                access = LayerAccess(layer.pages, ticks[number], number, created=created)
+                access = LayerAccess(
+                    layer.pages, ticks[number], number, created=created, stream_bytes=weights
+                )
                 accesses += _parted(access, layer.surprising) if len(layer.surprising) else [access]
             yield Step(accesses)
 
@@ -146,11 +149,19 @@ class _Layer:
 def _parted(access: LayerAccess, surprising: Pages) -> Iterator[LayerAccess]:
     """A layer's access in two: what is known before its turn, if anything, and what is not."""
     known = np.setdiff1d(access.pages, surprising, assume_unique=True)
-    first = access.compute_ticks * len(known) // len(access.pages)
+    ticks, weights = (
+        whole * len(known) // len(access.pages) for whole in (access.compute_ticks, access.stream_bytes)
+    )
     if len(known):
-        yield LayerAccess(known, first, access.layer)
-    rest = access.compute_ticks - first
-    yield LayerAccess(surprising, rest, access.layer, created=access.created, foreseen=False)
+        yield LayerAccess(known, ticks, access.layer, stream_bytes=weights)
+    yield LayerAccess(
+        surprising,
+        access.compute_ticks - ticks,
+        access.layer,
+        created=access.created,
+        foreseen=False,
+        stream_bytes=access.stream_bytes - weights,
+    )
 
 
 def _renewed(

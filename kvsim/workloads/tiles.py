@@ -13,8 +13,9 @@ def tiled(steps: Iterator[Step], pages: int | None) -> Iterator[Step]:
     """The same steps, each layer in tiles of at most `pages` pages; None: as they are.
 
     A tile is attended when its pages are there, and makes room for those that follow. It takes the share of
-    the layer's compute time that its pages have of the layer's; the parts sum to the whole. What the layer
-    creates is born with its last tile. Layers whose pages are looked up in order stay whole.
+    the layer's compute time, and of the weights it streams, that its pages have of the layer's; the parts sum
+    to the whole. What the layer creates is born with its last tile. Layers whose pages are looked up in order
+    stay whole.
     """
     if pages is None:
         return steps
@@ -43,4 +44,5 @@ def _tiles(access: LayerAccess, pages: int) -> Iterator[LayerAccess]:
             mass=None if access.mass is None else access.mass[start:end],
             absent_ticks=access.absent_ticks,
             foreseen=access.foreseen,
+            stream_bytes=access.stream_bytes * end // count - access.stream_bytes * start // count,
         )

@@ -65,8 +65,11 @@ def make_scenario(name: str = "synthetic", description: str = "", records: str =
     )
 
 
-def step_row(step: int, start: int, end: int, exposed: Sequence[int] = (0, 0, 0, 0, 0), **more: int) -> Row:
-    """A row of the steps table whose compute is what the causes leave of `end - start`."""
+def step_row(step: int, start: int, end: int, exposed: Sequence[int] = (), **more: int) -> Row:
+    """A row of the steps table whose compute is what the causes leave of `end - start`.
+
+    Of causes that are not given nothing was exposed.
+    """
     return (
         step,
         more.get("arrival", start),
@@ -74,6 +77,7 @@ def step_row(step: int, start: int, end: int, exposed: Sequence[int] = (0, 0, 0,
         end,
         end - start - sum(exposed),
         *exposed,
+        *[0] * (len(Cause) - len(exposed)),
         more.get("accesses", 0),
         more.get("hits", 0),
         more.get("late", 0),
@@ -120,23 +124,17 @@ def make_run(
         tiers=tuple(tiers),
         prefetch=prefetch or PrefetchInfo(),
         migrated=(),
-        accesses=sum(row[10] for row in steps),
-        absent=sum(row[13] for row in steps),
+        accesses=sum(row[-5] for row in steps),
+        absent=sum(row[-2] for row in steps),
         steps=len(steps),
         makespan_ticks=makespan,
         compute_ticks=sum(row[4] for row in steps),
         idle_ticks=makespan - sum(row[3] - row[2] for row in steps),
-        exposed_ticks=(
-            sum(row[5] for row in steps),
-            sum(row[6] for row in steps),
-            sum(row[7] for row in steps),
-            sum(row[8] for row in steps),
-            sum(row[9] for row in steps),
-        ),
+        exposed_ticks=tuple(sum(row[5 + cause] for row in steps) for cause in Cause),
         events=3 * len(hops) + len(steps),
         residency=np.zeros(0, np.int8),
-        lost=sum(row[14] for row in steps),
-        formats=(FormatReads("fp16", Fraction(1), sum(row[10] - row[14] for row in steps)),),
+        lost=sum(row[-1] for row in steps),
+        formats=(FormatReads("fp16", Fraction(1), sum(row[-5] - row[-1] for row in steps)),),
     )
 
 
@@ -190,7 +188,7 @@ def busy_run(
         return queued
 
     while number < moves:
-        begin, exposed = now, [0] * 5
+        begin, exposed = now, [0] * len(Cause)
         for layer in range(4):
             burst = rng.choice((0, 1, 2, 8)) if rng.random() < 0.9 else 20
             arrived = now

@@ -225,6 +225,20 @@ SINGLE = [
         "hierarchy.tiers.dram.capacity",
         "'dram', 32.8 kB, is smaller than 'hbm' above it, 65.5 kB",
     ),
+    (
+        "16 GB/s",
+        "16 GB/s\n      compute_share: 1",
+        "1\nwork",
+        "hierarchy.links.pcie.compute_share",
+        "must be less than 1, not 1",
+    ),
+    (
+        "16 GB/s",
+        "16 GB/s\n      compute_share: 0.5",
+        "0.5",
+        "hierarchy.links.pcie.compute_share",
+        "all copies at once take 1 of the compute",
+    ),
     ("\nhierarchy", "\nhierarchie", "hierarchie", "hierarchie", "did you mean 'hierarchy'?"),
 ]
 
@@ -423,6 +437,31 @@ class TestNeeds:
         text = spoiled(("kind: rag_burst\n  length: 60", f"kind: mooncake\n  path: {trace}"))
         assert only(text).field == "model"
         assert loads(text, ["workload.block_bytes=4 kB"]).model is None
+
+    def test_weights_come_from_a_tier_below_the_first_that_there_is(self) -> None:
+        text = DECODE + "execution: {weights: dram}\n"
+        assert loads(text).execution.weights == "dram"
+        for tier, words in (
+            ("hbm", "it is where the compute reads"),
+            ("dra", "no tier 'dra' below the first"),
+        ):
+            wrong = text.replace("weights: dram", f"weights: {tier}")
+            found = only(wrong)
+            assert (found.field, at(found)) == ("execution.weights", place(wrong, f"{tier}}}\n"))
+            assert words in found.message
+
+    def test_only_decodes_stream_weights(self) -> None:
+        found = only(spoiled(("2 us", "2 us\n  weights: dram")))
+        assert (found.field, "'rag_burst' streams no weights" in found.message) == ("execution.weights", True)
+
+    def test_conversions_by_kernels_leave_some_compute(self) -> None:
+        """A codec each way, 0.3 for both; two directions of the link, 0.2 each."""
+        scheme = "scheme: {name: x, bits: 4, compress: 1 GB/s, decompress: 1 GB/s, compute_share: 0.3}"
+        text = spoiled(("8 MiB", f"8 MiB\n      {scheme}"), ("16 GB/s", "16 GB/s\n      compute_share: 0.19"))
+        assert loads(text).hierarchy.tiers[1].scheme is not None
+        found = only(text.replace("0.19", "0.2"))
+        assert found.field == "hierarchy.links.pcie.compute_share"
+        assert loads(text.replace("0.19", "0.2\n      duplex: half")).hierarchy.links[0].duplex == "half"
 
     def test_sparse_decode_reads_something(self) -> None:
         text = spoiled(

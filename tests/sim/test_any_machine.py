@@ -17,6 +17,7 @@ from kvsim.errors import SimulationError
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import RunResult
+from kvsim.workloads.base import Workload
 
 thorough = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
@@ -52,9 +53,10 @@ def machines(draw: Any) -> tuple[Case, Scenario]:
     return case, Scenario.model_validate(plain)
 
 
-def outcome(case: Case, scenario: Scenario) -> RunResult:
+def outcome(case: Case, scenario: Scenario, workload: Workload | None = None) -> RunResult:
+    """The run of the case's workload, or of another one on its machine."""
     try:
-        return simulate(scenario, bridge.workload(case))
+        return simulate(scenario, workload or bridge.workload(case))
     except SimulationError as error:
         # Inclusive copies or pinned pages may leave no room in a tiny last tier: that is said, not hung.
         assume("no room" not in str(error))

@@ -51,6 +51,15 @@ def test_a_planted_bottleneck_is_named(kind: str) -> None:
     assert f"the bottleneck is {'the ' if 'of' in words else ''}{words}: " in verdict_of(found)
 
 
+def test_copies_by_a_kernel_are_named() -> None:
+    """A layer computes for 1 ms; its 16 MiB come in about 0.3 ms, of which 0.4 are lost to compute."""
+    found = told("execution.compute_time=1 ms", "hierarchy.links.pcie.compute_share=0.4")
+    assert found.bottleneck is not None
+    assert (found.bottleneck.change.kind, found.bottleneck.change.of) == ("copies", "pcie")
+    assert "the compute that copies on pcie take: a copy engine, which takes none, makes" in verdict_of(found)
+    assert found.slowest[0].waits[0].cause == "copy_kernel"
+
+
 def test_a_slow_second_link_is_named() -> None:
     found = told("hierarchy.links.nvme.bandwidth=200 kB/s", name="quickstart")
     assert found.bottleneck is not None

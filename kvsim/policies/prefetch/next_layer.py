@@ -19,8 +19,6 @@ class NextLayer(PrefetchPolicy):
     a layer whose successor has not run yet. It is right exactly as far as a layer's pages repeat from
     step to step: fully for dense attention, by one minus the drift for sparse attention.
 
-    With `most`, it asks for so many of those pages at most, the first ones that are not in tier 0.
-
     Cost: one copy of the list of pages a read, O(pages of the layer); state: one list per layer.
 
     Source: loading layer l+1 while layer l computes is Y. Sheng et al., "FlexGen", ICML 2023; taking
@@ -29,9 +27,8 @@ class NextLayer(PrefetchPolicy):
 
     name = "next_layer"
 
-    def __init__(self, view: ResidencyView, most: int | None = None) -> None:
+    def __init__(self, view: ResidencyView) -> None:
         super().__init__(view)
-        self._most = most
         self._last_read: dict[int, tuple[int, ...]] = {}
         self._previous = -1
         self._highest = -1
@@ -49,7 +46,4 @@ class NextLayer(PrefetchPolicy):
             following = 0
         if following == layer:  # a workload of one layer: the pages have just been read
             return ()
-        coming = self._last_read.get(following, ())
-        if self._most is None:
-            return coming
-        return [page for page in coming if self.view.tier_of(page) > 0][: self._most]
+        return self._last_read.get(following, ())

@@ -24,12 +24,13 @@ __all__ = [
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name closest to a misspelt one, or None if nothing comes close.
 
-    Case and the difference between ``-`` and ``_`` do not count. The beginning of a name means that name.
+    Case and the difference between ``-`` and ``_`` do not count. The beginning of a name means that
+    name, the shortest of several.
     """
     plain = {_fold(candidate): candidate for candidate in known}
     begun = [candidate for candidate in plain if len(name) > 2 and candidate.startswith(_fold(name))]
     if begun:
-        return plain[begun[0]]
+        return plain[min(begun, key=len)]
     found = get_close_matches(_fold(name), plain, n=1, cutoff=0.6)
     return plain[found[0]] if found else None
 

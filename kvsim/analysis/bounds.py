@@ -27,6 +27,7 @@ __all__ = [
     "flexgen_generation",
     "flexgen_prefill",
     "flexgen_throughput",
+    "looked_ahead",
     "max_law",
     "mooncake_bandwidth",
     "pipeline",
@@ -153,6 +154,26 @@ def prefetch_exposed(layers: int, depth: int, compute: Time, latency: Time, tran
     jumps = {1, gaps // depth} if gaps >= depth else set()
     paths = [m * (latency + transfer) + (gaps - m * depth) * slower for m in jumps]
     return max([0, *(path - gaps * compute for path in paths)])
+
+
+def looked_ahead(layers: int, depth: int, compute: Time, latency: Time, transfer: Time) -> Time:
+    """Time of a step that finds nothing and fetches D layers ahead; 0 of them: each when its turn comes.
+
+    As `prefetch_exposed`, but the first layer is fetched first, and the D after it all when it begins to
+    compute. So there are longest paths that begin with a fetch of one layer more, from the first to the
+    second. With D = 1 it is `double_buffered`, with D = 0 the additive law. Raises ValueError for less than
+    1 layer or a depth under 0.
+    """
+    if layers < 1:
+        raise ValueError(f"a step needs at least 1 layer, not {layers}")
+    fetch, gaps = latency + transfer, layers - 1
+    if not depth:
+        return layers * additive_law(fetch, compute)
+    exposed = prefetch_exposed(layers, depth, compute, latency, transfer)
+    jumps = {0, (gaps - 1) // depth} if gaps else set()
+    slower = max(compute, transfer)
+    paths = [(1 + m) * fetch + (gaps - 1 - m * depth) * slower for m in jumps]
+    return fetch + max([gaps * compute + exposed, *paths]) + compute
 
 
 def _check_depth(depth: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.metrics import Summary, summarise
+from kvsim.analysis.predictions import FORMS, predicted_s
 from kvsim.analysis.run_bounds import BoundsSummary
 from kvsim.errors import nearest
 from kvsim.scenario.scenario import Scenario
@@ -20,7 +21,9 @@ __all__ = ["Measured", "Number", "Task", "figure", "measure", "metric_problem"]
 Number = int | float | None
 """A figure of a run; None where the run does not have it."""
 
-_EXTRA = ("hits", "misses")
+_PREDICTED = "predicted_s"
+"""What the closed forms say of the scenario; no part of the summary, because no run is needed for it."""
+_EXTRA = ("hits", "misses", _PREDICTED)
 _PARTS: dict[str, tuple[str, ...]] = {
     "exposed_s": (*CAUSE_NAMES, "total"),
     "step_latency_s": ("mean", "p50", "p95", "p99", "max"),
@@ -28,6 +31,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "prefetch": (*(field.name for field in fields(PrefetchInfo)), "late_saved_s", "stolen_s"),
     "exposed_by_class_s": (*CLASS_NAMES, "none"),
     "bounds": tuple(field.name for field in fields(BoundsSummary) if field.name != "longest"),
+    _PREDICTED: FORMS,
 }
 _BY_TIER = (
     "tier_hit_rate",
@@ -71,10 +75,18 @@ def _measure_one(task: Task) -> Measured:
     try:
         result = simulate(task.scenario)
         summary = summarise(result)
-        kept = {name: figure(result, summary, name) for name in task.metrics}
+        said = _predicted(task)
+        kept = {name: said[name] if name in said else figure(result, summary, name) for name in task.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a policy or workload raises becomes this run's row
         return Measured(task.key, {}, _reason(error), perf_counter() - begin)
     return Measured(task.key, kept, None, perf_counter() - begin)
+
+
+def _predicted(task: Task) -> dict[str, Number]:
+    """By metric, what the closed forms say; nothing where no metric asks for it."""
+    if not any(name.startswith(f"{_PREDICTED}.") for name in task.metrics):
+        return {}
+    return {f"{_PREDICTED}.{form}": value for form, value in predicted_s(task.scenario).items()}
 
 
 def _reason(error: Exception) -> str:

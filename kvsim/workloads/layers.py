@@ -43,6 +43,7 @@ class Layers:
         assert isinstance(spec, Spec)
         self._spec = spec
         self._again = spec.reads if spec.again is None else spec.again
+        self._parts = initial_parts(spec)
         self._given = scenario.execution.compute_time
         self._compute = ComputeModel(scenario)
         self.initial_pages = initial_pages(scenario)
@@ -53,7 +54,7 @@ class Layers:
     def page_layers(self) -> Pages:
         """Layer of each page, those of pages to be born too."""
         numbers = np.arange(self._spec.layers, dtype=np.int64)
-        parts = [np.repeat(numbers, each) for each in initial_parts(self._spec)]
+        parts = [np.repeat(numbers, each) for each in self._parts]
         parts += [np.repeat(numbers, self._born(step)) for step in range(self._spec.steps)]
         return np.concatenate(parts)
 
@@ -70,9 +71,10 @@ class Layers:
         for step in range(spec.steps):
             found = self._cached(step)
             born = self._born(step)
+            before = cached_steps(spec, step)
             layers = [
                 LayerAccess(
-                    self._reads(layer, step, next_page + layer * born),
+                    self._reads(layer, before if found else None, next_page + layer * born),
                     ticks[found][layer],
                     layer,
                     created=_run(next_page + (layer + 1) * born - spec.creates, spec.creates),
@@ -90,15 +92,13 @@ class Layers:
         computed = 0 if self._cached(step) else self._spec.reads - self._again
         return computed + self._spec.creates
 
-    def _reads(self, layer: int, step: int, first_born: int) -> Pages:
-        """The pages that a layer reads, given the first of those born in it."""
-        idle, read = initial_parts(self._spec)
+    def _reads(self, layer: int, before: int | None, first_born: int) -> Pages:
+        """The pages that a layer reads, given the cached steps before (None: in a step that is not cached)
+        and the first of the pages born in it."""
+        idle, read = self._parts
         start = self._spec.layers * idle + layer * read
         once = self._spec.reads - self._again
-        if self._cached(step):
-            first = start + self._again + cached_steps(self._spec, step) * once
-        else:
-            first = first_born
+        first = first_born if before is None else start + self._again + before * once
         return np.concatenate((_run(start, self._again), _run(first, once)))
 
     def _ticks(self, cached: bool) -> list[int]:

@@ -219,6 +219,29 @@ def test_prefetch_of_depth_d_waits_as_long_as_the_longest_path_says(
     assert exposed == 0 or not bounds.prefetch_is_stall_free(depth, compute, latency, size)
 
 
+@given(
+    depth=st.integers(0, 6),
+    compute=st.integers(1, 300),
+    latency=st.integers(0, 900),
+    size=st.integers(1, 300),
+    count=st.integers(1, 30),
+)
+@settings(max_examples=60, deadline=None)
+def test_a_step_that_finds_nothing_takes_as_long_as_the_longest_path_says(
+    depth: int, compute: int, latency: int, size: int, count: int
+) -> None:
+    link = Link(0, 1, ONE, latency=latency)
+    tiers = (Tier(LARGE), Tier(LARGE))
+    steps = (Step(layers(count, compute)),)
+    mode = ("layered", depth) if depth else ("demand",)
+    case = Case(tiers, (link,), (size,) * count, count, steps, *mode)
+    expected = bounds.looked_ahead(count, depth, compute, latency, size)
+    assert run(case).makespan_ticks == expected
+    if depth < 2:
+        of_the_buffer = bounds.double_buffered(count, latency + size, compute)
+        assert expected == (of_the_buffer if depth else count * (latency + size + compute))
+
+
 def test_a_cold_step_waits_longer_than_the_steady_state_that_the_formula_is_about() -> None:
     # Without the first step the layers 0 … D-1 are not there: D t_c = 2000 would cover 400 + 600.
     step = Step(layers(10, 1000))

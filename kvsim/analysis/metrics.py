@@ -19,6 +19,7 @@ from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
 from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
 from kvsim.analysis.queueing import littles_law
 from kvsim.analysis.run_bounds import BoundsSummary, run_bounds
+from kvsim.analysis.streams import page_rows
 from kvsim.sim.records import TransferClass
 from kvsim.sim.result import LaneInfo, RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -102,8 +103,8 @@ class Summary:
     bytes_by_class: Mapping[str, int]
     """Bytes over links by class, and `total`; a route of two links counts twice."""
     weights_bytes: int
-    """Bytes of weights that layers streamed while they computed: a part of the demand bytes of each link of
-    their route. 0 without `execution.weights`."""
+    """Bytes of weights that layers streamed while they computed. 0 without `execution.weights`; else the bytes
+    of links count them as `weights`, a class of their own."""
     links: Mapping[str, LaneSummary]
     """By lane name."""
     prefetch: Mapping[str, int | float | None]
@@ -159,8 +160,8 @@ def summarise(result: RunResult) -> Summary:
         lost_reads=result.lost,
         reads_by_format=_reads_by_format(result),
         kept_share=_kept_share(result),
-        bytes_by_link=_bytes_by_link(result.lanes),
-        bytes_by_class=_bytes_by_class([lane for lane in result.lanes if lane.kind == "link"]),
+        bytes_by_link=_bytes_by_link(result),
+        bytes_by_class=_bytes_by_class(result, [lane for lane in result.lanes if lane.kind == "link"]),
         weights_bytes=result.weights_bytes,
         links=_lanes(result, hidden),
         prefetch=_prefetch(result),
@@ -208,8 +209,8 @@ def compute_intervals(result: RunResult) -> tuple[Ticks, Ticks]:
 def _hidden_ticks(result: RunResult) -> list[int]:
     """Per lane: ticks with a transfer in service that overlap compute."""
     compute = compute_intervals(result)
-    hops = result.records.hops
-    lane, start, end = hops.column("lane"), hops.column("start"), hops.column("end")
+    hops, rows = result.records.hops, page_rows(result)
+    lane, start, end = (hops.column(name)[rows] for name in ("lane", "start", "end"))
     return [
         overlap_ticks(merge(start[lane == index], end[lane == index]), compute)
         for index in range(len(result.lanes))
@@ -230,7 +231,7 @@ def _lanes(result: RunResult, hidden: list[int] | None) -> dict[str, LaneSummary
             kind=info.kind,
             transfers=info.transfers,
             bytes=info.bytes_out,
-            bytes_by_class=dict(zip(CLASS_NAMES, info.bytes_by_class, strict=True)),
+            bytes_by_class=_classes(result, [info]),
             busy_s=_seconds(info.busy_ticks),
             utilisation=min(1.0, _ratio(info.busy_ticks, result.makespan_ticks * info.channels)),
             mean_queue_s=_ratio(info.queue_ticks, info.transfers * TICKS_PER_SECOND),
@@ -281,17 +282,27 @@ def _migrations(result: RunResult) -> dict[str, int]:
     return {f"{names[source]} to {names[target]}": pages for source, target, pages in result.migrated}
 
 
-def _bytes_by_link(lanes: tuple[LaneInfo, ...]) -> dict[str, dict[str, int]]:
+def _bytes_by_link(result: RunResult) -> dict[str, dict[str, int]]:
     of_link: dict[str, list[LaneInfo]] = {}
-    for lane in lanes:
+    for lane in result.lanes:
         if lane.kind == "link":
             of_link.setdefault(lane.link, []).append(lane)
-    return {link: _bytes_by_class(members) for link, members in of_link.items()}
+    return {link: _bytes_by_class(result, members) for link, members in of_link.items()}
 
 
-def _bytes_by_class(lanes: list[LaneInfo]) -> dict[str, int]:
-    sums = {CLASS_NAMES[cls]: sum(lane.bytes_by_class[cls] for lane in lanes) for cls in TransferClass}
+def _bytes_by_class(result: RunResult, lanes: list[LaneInfo]) -> dict[str, int]:
+    sums = _classes(result, lanes)
     return sums | {"total": sum(sums.values())}
+
+
+def _classes(result: RunResult, lanes: list[LaneInfo]) -> dict[str, int]:
+    """Bytes of pages by the class they travelled in, and those of weights, if any are streamed."""
+    sums = {CLASS_NAMES[cls]: sum(lane.bytes_by_class[cls] for lane in lanes) for cls in TransferClass}
+    if result.weights_bytes:
+        weights = sum(lane.weights_bytes for lane in lanes)
+        sums[CLASS_NAMES[TransferClass.DEMAND]] -= weights
+        sums["weights"] = weights
+    return sums
 
 
 _RANKS = {"p50": 50, "p95": 95, "p99": 99, "max": 100}

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.analysis.intervals import Ticks, exact_sum, merge, total_ticks
+from kvsim.analysis.streams import page_rows, waited_for_weights
 from kvsim.sim.records import Cause
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -56,6 +57,7 @@ class RunBounds:
     """Waiting for arrivals, which no overlap removes."""
     transfer_ticks: int
     """Sum over transfers of the time they are served or in a latency: not queued, not waiting for room.
+    Weights count only as far as steps wait for them after computing.
 
     Where lanes share their bandwidth that time is as long as the sharing made it."""
     lane_ticks: tuple[tuple[str, int], ...]
@@ -136,7 +138,7 @@ def run_bounds(result: RunResult) -> RunBounds:
         makespan_ticks=result.makespan_ticks,
         compute_ticks=result.compute_ticks,
         idle_ticks=result.idle_ticks,
-        transfer_ticks=_transfer_ticks(result),
+        transfer_ticks=_transfer_ticks(result) + waited_for_weights(result),
         lane_ticks=_lane_ticks(result),
         critical_ticks=result.idle_ticks + result.compute_ticks + own,
         critical_holds=scenario.execution.overlap == "demand" and not chunked,
@@ -161,9 +163,10 @@ def _transfer_ticks(result: RunResult) -> int:
 
     The hops of a transfer end one after the other. Between the end of one and the beginning of the next is
     a latency until it is queued there, and then a queue; a chunked transfer is queued before the end.
+    Weights are left out: reading them is a part of compute.
     """
-    hops = result.records.hops
-    columns = (hops.column(name) for name in ("transfer", "queued", "start", "end"))
+    hops, rows = result.records.hops, page_rows(result)
+    columns = (hops.column(name)[rows] for name in ("transfer", "queued", "start", "end"))
     transfer, queued, start, end = columns
     order = np.lexsort((end, start, transfer))
     transfer, queued, start, end = transfer[order], queued[order], start[order], end[order]
@@ -177,7 +180,8 @@ def _transfer_ticks(result: RunResult) -> int:
 def _last_latency(result: RunResult, transfer: Ticks, end: Ticks) -> Ticks:
     """Of each transfer, from the end of its last hop to its arrival; all of it if it has no hop."""
     moves = result.records.transfers
-    number, granted, arrived = (moves.column(name) for name in ("transfer", "granted", "arrived"))
+    pages = moves.column("pages") > 0
+    number, granted, arrived = (moves.column(name)[pages] for name in ("transfer", "granted", "arrived"))
     if not transfer.size:
         return arrived - granted
     at = np.searchsorted(transfer, number, side="right") - 1

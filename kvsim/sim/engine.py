@@ -175,10 +175,11 @@ class Simulation:
     def _result(self) -> RunResult:
         decoder, hierarchy = self.decoder, self.hierarchy
         total = dict(zip(STEP_COLUMNS, self.records.steps.array().sum(axis=0).tolist(), strict=True))
+        weights = hierarchy.mover.streamed_over() if isinstance(hierarchy.mover, StreamingMover) else {}
         return RunResult(
             scenario=self.scenario,
             records=self.records,
-            lanes=tuple(_lane_info(lane) for lane in self.topology.lanes),
+            lanes=tuple(_lane_info(lane, weights.get(lane.number, 0)) for lane in self.topology.lanes),
             tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
             prefetch=hierarchy.speculation.info(),
             migrated=tuple((*way, pages) for way, pages in sorted(decoder.migrations.counts.items())),
@@ -193,7 +194,7 @@ class Simulation:
             residency=self.residency.snapshot(),
             lost=hierarchy.lost,
             formats=self._formats(total["accesses"]),
-            weights_bytes=mover.streamed if isinstance(mover := hierarchy.mover, StreamingMover) else 0,
+            weights_bytes=max(weights.values(), default=0),
         )
 
     def _formats(self, accesses: int) -> tuple[FormatReads, ...]:
@@ -232,7 +233,7 @@ def _patient_collector() -> Iterator[None]:
         gc.set_threshold(*thresholds)
 
 
-def _lane_info(lane: Lane) -> LaneInfo:
+def _lane_info(lane: Lane, weights: int) -> LaneInfo:
     classes = lane.bytes_by_class
     return LaneInfo(
         name=lane.label.name,
@@ -247,6 +248,7 @@ def _lane_info(lane: Lane) -> LaneInfo:
         busy_ticks=lane.busy,
         queue_ticks=lane.queueing,
         bytes_by_class=(classes[0], classes[1], classes[2], classes[3]),
+        weights_bytes=weights,
     )
 
 

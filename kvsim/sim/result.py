@@ -36,6 +36,8 @@ class LaneInfo:
     """Sum over transfers of the time from reaching the lane to being served."""
     bytes_by_class: tuple[int, int, int, int]
     """Indexed by TransferClass."""
+    weights_bytes: int = 0
+    """Of those of class demand, what compute streamed for itself."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,6 +44,10 @@ class StreamingMover(ConcurrentMover):
         self._route = route
         self._on_streamed = cast(Callable[[Event], None], self._streamed)
 
+    def streamed_over(self) -> dict[int, int]:
+        """Bytes of weights over each lane, by its number."""
+        return {hop.lane.number: self.streamed for hop in self._route.hops}
+
     def stream(self, plan: Plan) -> Plan:
         """Start to read what the layer's compute streams; the plan returned waits for it."""
         size = plan.access.stream_bytes

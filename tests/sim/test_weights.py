@@ -119,7 +119,7 @@ def test_uncontended_weights_at_the_speed_of_the_roofline_expose_nothing() -> No
     # 20 steps of 3 layers of 2 x 1,000,000 / 3 bytes each.
     assert result.weights_bytes == 20 * 3 * (2 * 1_000_000 // 3)
     summary = summarise(result)
-    assert summary.weights_bytes == summary.bytes_by_link["hbm"]["demand"] == result.weights_bytes
+    assert summary.weights_bytes == summary.bytes_by_link["hbm"]["weights"] == result.weights_bytes
     slower = [links[0] | {"bandwidth": "0.5 TB/s"}]
     half = scenario.model_dump(mode="json") | {"hierarchy": {"tiers": tiers, "links": slower}}
     exposed = simulate(Scenario.model_validate(half)).exposed_ticks

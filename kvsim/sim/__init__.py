@@ -27,7 +27,12 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     moves that become ready in a row at one occasion (an announcement, a layer's end, its reads in place, a
     round of guesses, an arrival) cross as one transfer if they are of pages of rising number without a gap,
     of one class, on one route, and not too many. All have the class and the place of the first; if one is
-    wanted more urgently, all are; the room and the waiters of each are seen to in their order.
+    wanted more urgently, all are; the room and the waiters of each are seen to in their order. A transfer
+    needs a slot between its two tiers, in its direction, where slots are limited, and one of its class, where
+    the class is; a paced class lets the next go when the bytes of the last would be across at its bandwidth.
+    Slots go to the most urgent class that may have one, in it to the first that was ready. A transfer keeps
+    the slot of the class it was launched with; one that is wanted more urgently before that asks for a slot
+    of its new class at once, after all that are wanted at that moment have been told.
 7.  *Service.* A channel is held for set-up + size / rate, the rate being the least of the link's (or
     channel's) bandwidth in that direction, the read bandwidth of the tier left and the write bandwidth of
     the tier entered. Latencies are pure delay after it: the link's, the source's read latency on the first

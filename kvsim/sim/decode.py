@@ -233,9 +233,9 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         """What was fetched ahead of need is timely, or late and from now on urgent."""
         arrived, late = plan.judge()
         self.hierarchy.speculation.judged(arrived, len(late))
-        tally.late += len(late)
-        for move in late:
-            self.mover.dma.raise_class(move, DEMAND)
+        if late:
+            tally.late += len(late)
+            self.mover.dma.raise_all(late, DEMAND)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now

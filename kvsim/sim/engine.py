@@ -22,7 +22,7 @@ from kvsim.sim.decode import (
     SequentialDecoder,
     limited,
 )
-from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.dma import ClassLimits, DmaScheduler
 from kvsim.sim.future import Foresight
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
@@ -30,7 +30,7 @@ from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
-from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
+from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records, TransferClass
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import LaneInfo, RunResult, TierInfo
 from kvsim.sim.topology import UNBOUNDED, Topology
@@ -118,7 +118,12 @@ class Simulation:
         if overlap == "serial":
             return SequentialMover(self.topology, self.records)
         dma = self.scenario.execution.dma
-        scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
+        limits = (getattr(dma.classes, cls.name.lower()) for cls in TransferClass)
+        scheduler = DmaScheduler(
+            dma.max_in_flight,
+            dma.coalesce,
+            [ClassLimits(limit.in_flight, limit.bandwidth) for limit in limits],
+        )
         return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
 
     def _decoder(self) -> Decoder[Any]:

@@ -91,6 +91,8 @@ class Case:
     fill: bool = False
     """Initial pages go to the fastest tier with room; otherwise all to the last."""
     max_in_flight: int | None = None
+    class_in_flight: tuple[int | None, ...] = (None,) * 4
+    """For each class, how many transfers that were launched with it may be on their way between two tiers."""
     coalesce: int = 1
     """Neighbouring pages that may travel together at most."""
 

@@ -126,6 +126,27 @@ SINGLE = [
         "must be 1 or less, not 1.5",
     ),
     ("2 us", "2 us\n  overlap: asinc", "asinc", "execution.overlap", "serial, demand, layered, async, ideal"),
+    (
+        "2 us",
+        "2 us\n  dma: {classes: {prefetsh: {in_flight: 1}}}",
+        "prefetsh",
+        "execution.dma.classes.prefetsh",
+        "did you mean 'prefetch'?",
+    ),
+    (
+        "2 us",
+        "2 us\n  dma: {classes: {demand: {in_flight: 0}}}",
+        "0}",
+        "execution.dma.classes.demand.in_flight",
+        "must be 1 or more, not 0",
+    ),
+    (
+        "2 us",
+        "2 us\n  dma: {classes: {write_back: {bandwidth: 4 GiB}}}",
+        "4 GiB",
+        "execution.dma.classes.write_back.bandwidth",
+        "is a size, not a bandwidth",
+    ),
     ("2 us", "2 us\n  dma: 5", "5\n", "execution.dma", "must be a mapping of keys to values, not 5"),
     (
         "8 MiB",

@@ -94,10 +94,10 @@ class Summary:
     links: Mapping[str, LaneSummary]
     """By lane name."""
     prefetch: Mapping[str, int | float | None]
-    """issued = timely + late + wasted; dropped were never issued; polluted: misses on pages that a guess had
-    pushed out of tier 0. `late_saved_s`: by how much longer steps would have waited for late ones, had they
-    started when they were needed. `stolen_s`: time demand queued on a lane while a prefetch was served there,
-    summed over transfers."""
+    """issued = timely + late + wasted; dropped were never issued, nor were cancelled, which waited in vain;
+    polluted: misses on pages that a guess had pushed out of tier 0. `late_saved_s`: by how much longer steps
+    would have waited for late ones, had they started when they were needed. `stolen_s`: time demand queued on
+    a lane while a prefetch was served there, summed over transfers."""
     evictions: int
     discards: int
     evictions_by_tier: Mapping[str, int]

@@ -47,7 +47,15 @@ class DmaSpec(Spec):
     classes: DmaClassesSpec = DmaClassesSpec()
     """Limits of single classes of transfers, inside `max_in_flight`. Default: none."""
     prefetch_limit: Index = 64
-    """Speculative prefetches outstanding at once; more are dropped. Default 64."""
+    """Speculative prefetches outstanding at once; more wait in the queue, else are dropped. Default 64."""
+    prefetch_queue: Index = 0
+    """Guesses that may wait for a slot, for room or for less pressure, the earliest deadline first. They are
+    tried again when a prefetch arrives and with every new guesses, and cancelled once the page is read, is in
+    the first tier or is gone, or their deadline (the prefetch policy's) has passed; of too many, those with
+    the latest deadline are dropped. Default 0: whatever cannot be issued is dropped."""
+    pressure: Count | None = None
+    """Demand fetches and write-backs that wait or are on the links between a guess's tier and the first one,
+    either way, from which on the guess is not issued. Default: guesses are issued under any pressure."""
 
 
 class ExecutionSpec(Spec):

@@ -51,7 +51,13 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 10. *Ahead.* In `layered` and `async`, while a layer computes, the next `depth` layers of the step are
     announced in order, each if its bytes fit tier 0 beside those already announced and the pages any of
     these creates. In `async` the prefetch policy is then asked, and its guesses are fetched if there is a
-    slot and room.
+    slot, if fewer transfers than the `pressure` allows are more urgent and wait or fly between the page's
+    tier and tier 0, and if there is room. The others are dropped, or wait undecided in the queue: those
+    overdue or read, gone or born meanwhile are cancelled, then queued and new guesses are tried in order of
+    deadline (the number of the access plus the policy's `lead`), queued before new ones; a guess made anew
+    loses its old place; and the last that are too many are dropped. Those queued are tried again, in order,
+    after each arrival of a transfer issued as a prefetch, when all that followed from it is decided. An
+    access counts from its own time, when what was fetched ahead for it is judged.
 11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
     takes the way from where its page was found, even if making room for it has pushed the page further
     down: synchronous simulators fix the source first. `ideal` moves take no time.

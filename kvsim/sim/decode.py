@@ -12,6 +12,7 @@ from simpy import Environment
 
 from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
+from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
@@ -94,6 +95,8 @@ class Decoder(ABC, Generic[M]):
         hierarchy.notes_hits = self.read_latencies is not None
         self.guess = guess
         """Brings pages that nobody has asked for; None: nobody does."""
+        self.queue: GuessQueue | None = None
+        """Where guesses wait that cannot be issued at once; None: they are dropped."""
         self.steps = 0
         self.idle = 0
         self.end = 0
@@ -124,6 +127,8 @@ class Decoder(ABC, Generic[M]):
             self._close(tally)
             if progress is not None:
                 progress(self.steps)
+        if self.queue is not None:
+            self.queue.close()
         if self.end > self.now:
             yield self.env.timeout(self.end - self.now)
 
@@ -143,7 +148,11 @@ class Decoder(ABC, Generic[M]):
 
     def _guess(self, access: LayerAccess) -> None:
         if self.guess is not None:
-            self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
+            pages = self.guess.accessed(access.layer, access.pages.tolist())
+            if self.queue is None:
+                self.hierarchy.prefetch(pages)
+            else:
+                self.queue.offer(pages, self.guess.lead)
 
     def compute_ticks(self, plan: Plan) -> int:
         """Compute time of the layer, absent pages included."""
@@ -231,6 +240,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _judge(self, plan: Plan, tally: Tally) -> None:
         """What was fetched ahead of need is timely, or late and from now on urgent."""
+        if self.queue is not None:
+            self.queue.turn()
         arrived, late = plan.judge()
         self.hierarchy.speculation.judged(arrived, len(late))
         if late:
@@ -290,6 +301,8 @@ class SequentialDecoder(Decoder[SequentialMover]):
             hierarchy.release(plan)
             hierarchy.create(plan)
             if self.guess is not None:
+                if self.queue is not None:
+                    self.queue.turn()
                 self._guess(access)
         self.end = mover.now
 

@@ -24,6 +24,7 @@ from kvsim.sim.decode import (
 )
 from kvsim.sim.dma import ClassLimits, DmaScheduler
 from kvsim.sim.future import Foresight
+from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
 from kvsim.sim.lane import Lane
@@ -79,7 +80,7 @@ class Simulation:
             self.residency,
             eviction,
             self._mover(),
-            Speculation(execution.dma.prefetch_limit, log=self._log_of_prefetches()),
+            Speculation(execution.dma.prefetch_limit, execution.dma.pressure, log=self._log_of_prefetches()),
             workload.absent,
             foresight,
         )
@@ -87,6 +88,8 @@ class Simulation:
         for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
             tier.furnish(used)
         self.decoder = self._decoder()
+        if execution.dma.prefetch_queue and self.decoder.guess is not None:
+            self._have_guesses_wait(execution.dma.prefetch_queue)
 
     def run(self, progress: Progress | None) -> RunResult:
         """Let time pass until nothing happens any more, then audit."""
@@ -123,6 +126,7 @@ class Simulation:
             dma.max_in_flight,
             dma.coalesce,
             [ClassLimits(limit.in_flight, limit.bandwidth) for limit in limits],
+            counts=dma.pressure is not None,
         )
         return ConcurrentMover(self.env, self.residency, self.topology, scheduler, self.records)
 
@@ -147,6 +151,12 @@ class Simulation:
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
             guess=self.guess if execution.overlap == "async" else None,
         )
+
+    def _have_guesses_wait(self, capacity: int) -> None:
+        queue = GuessQueue(capacity, self.hierarchy)
+        self.decoder.queue = queue
+        if isinstance(self.hierarchy.mover, ConcurrentMover):
+            self.hierarchy.mover.after_prefetches(queue.retry)
 
     def _guess(self) -> PrefetchPolicy | None:
         prefetch = self.scenario.policy.prefetch

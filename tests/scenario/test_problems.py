@@ -147,6 +147,8 @@ SINGLE = [
         "execution.dma.classes.write_back.bandwidth",
         "is a size, not a bandwidth",
     ),
+    ("2 us", "2 us\n  dma: {prefetch_queue: -1}", "-1", "execution.dma.prefetch_queue", "0 or more, not -1"),
+    ("2 us", "2 us\n  dma: {pressure: 0}", "0}", "execution.dma.pressure", "must be 1 or more, not 0"),
     ("2 us", "2 us\n  dma: 5", "5\n", "execution.dma", "must be a mapping of keys to values, not 5"),
     (
         "8 MiB",

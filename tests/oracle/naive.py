@@ -108,7 +108,7 @@ class Naive:
         task = Task(self.env, birth.page, 0, Cls.DEMAND)
         task.target = birth.tier
         task.travels = False
-        task.settled = True
+        self._follow(task)  # a page that was discarded on its way may be there anew before it has arrived
         self.pending[birth.page] = task
         self._ask_room(birth.tier, self.case.size(birth.page, birth.tier), task)
 

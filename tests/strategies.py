@@ -227,6 +227,9 @@ def cases(
         absent=absent or draw(_any_of("appear", "compute")),
         fill=fill,
         max_in_flight=draw(_any_of(None, None, 1, 2)),
+        class_in_flight=tuple(draw(_any_of(None, None, None, 1, 2)) for _ in range(4))
+        if busy
+        else (None,) * 4,
         coalesce=draw(_any_of(1, 1, 2, 4)) if busy else 1,
         wishes=_wishes(draw, len(steps), pages.total, count) if draw(_integers(0, 2)) == 0 else (),
     )

@@ -103,15 +103,15 @@ class Summary:
     bytes_by_class: Mapping[str, int]
     """Bytes over links by class, and `total`; a route of two links counts twice."""
     weights_bytes: int
-    """Bytes of weights that layers streamed while they computed. 0 without `execution.weights`; else the bytes
-    of links count them as `weights`, a class of their own."""
+    """Bytes of weights that layers streamed while they computed. 0 without `execution.weights`; else the
+    bytes of links count them as `weights`, a class of their own."""
     links: Mapping[str, LaneSummary]
     """By lane name."""
     prefetch: Mapping[str, int | float | None]
-    """issued = timely + late + wasted; dropped were never issued; polluted: misses on pages that a guess had
-    pushed out of tier 0. `late_saved_s`: by how much longer steps would have waited for late ones, had they
-    started when they were needed. `stolen_s`: time demand queued on a lane while a prefetch was served there,
-    summed over transfers."""
+    """issued = timely + late + wasted; dropped were never issued, nor were cancelled, which waited in vain;
+    polluted: misses on pages that a guess had pushed out of tier 0. `late_saved_s`: by how much longer steps
+    would have waited for late ones, had they started when they were needed. `stolen_s`: time demand queued on
+    a lane while a prefetch was served there, summed over transfers."""
     migrations: Mapping[str, int]
     """Pages that the placement policy had moved, by way, such as `cxl to hbm`."""
     evictions: int

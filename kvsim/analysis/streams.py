@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.analysis.intervals import exact_sum
+from kvsim.sim.records import Cause
 from kvsim.sim.result import RunResult
 
 __all__ = ["page_rows", "waited_for_weights"]
@@ -19,11 +20,12 @@ def page_rows(result: RunResult) -> NDArray[np.bool_] | slice:
 
 
 def waited_for_weights(result: RunResult) -> int:
-    """Ticks that steps waited for weights alone, after the layer's compute was done."""
+    """Ticks that steps waited for weights after the layer's compute was done, or because kernels read them."""
     if not result.weights_bytes:
         return 0
     stalls = result.records.stalls
     mine = np.isin(stalls.column("transfer"), _streams(result))
+    mine |= stalls.column("cause") == Cause.COPY_KERNEL  # by whose copies is not recorded
     return exact_sum((stalls.column("end") - stalls.column("start"))[mine])
 
 

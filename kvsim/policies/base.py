@@ -127,6 +127,10 @@ class PrefetchPolicy(ABC):
     """Whether `future` must be set; the engine then reads the workload twice."""
     future: Future
     """Set by the engine before the run, if `needs_future`."""
+    lead: int | None = None
+    """Layer accesses, from the one just told, until the first of the guesses is needed: 1, by the next. What
+    has to wait that long is given up; it may be guessed again. None: there is no such deadline. A policy that
+    looks ahead now more, now less, sets it anew in each call."""
 
     def __init__(self, view: ResidencyView) -> None:
         self.view = view

@@ -9,20 +9,22 @@ from kvsim.reporting.text import count_text, duration_text, percent_text
 
 
 def fate_count(summary: Summary, name: str) -> int:
-    """One of the counts: issued, timely, late, wasted, dropped, polluted."""
+    """One of the counts: issued, timely, late, wasted, dropped, cancelled, polluted."""
     return int(summary.prefetch[name] or 0)
 
 
 def prefetch_lines(summary: Summary) -> Iterator[str]:
     """How many prefetches were timely, late and wasted, and what else they did; nothing without any."""
     issued, dropped = fate_count(summary, "issued"), fate_count(summary, "dropped")
-    if not (issued or dropped):
+    cancelled = fate_count(summary, "cancelled")
+    if not (issued or dropped or cancelled):
         return
     shares = " · ".join(
         f"{name} {percent_text(fate_count(summary, name) / issued if issued else 0.0)}"
         for name in ("timely", "late", "wasted")
     )
-    yield f"{count_text(issued)} prefetches: {shares} · {count_text(dropped)} more dropped"
+    waited = f" · {count_text(cancelled)} cancelled while they waited" if cancelled else ""
+    yield f"{count_text(issued)} prefetches: {shares} · {count_text(dropped)} more dropped{waited}"
     side = side_effects(summary)
     if side:
         yield f"they {', '.join(side)}"

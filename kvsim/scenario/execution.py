@@ -1,13 +1,39 @@
 """How it runs: overlap, compute time, the DMA scheduler, what is recorded."""
 
-from typing import Annotated, Literal
+from typing import Literal
 
-from pydantic import Field
+from kvsim.scenario.base import Count, Index, Share, Spec
+from kvsim.units import Bandwidth, Duration
 
-from kvsim.scenario.base import Count, Share, Spec
-from kvsim.units import Duration
+__all__ = ["ClassLimitsSpec", "DmaClassesSpec", "DmaSpec", "ExecutionSpec"]
 
-__all__ = ["DmaSpec", "ExecutionSpec"]
+
+class ClassLimitsSpec(Spec):
+    """Limits of one class of transfers, for each pair of tiers and direction by itself.
+
+    A transfer belongs to the class it is launched with: what becomes urgent while it waits is out of its
+    class at once, what becomes urgent on its way still counts.
+    """
+
+    in_flight: Count | None = None
+    """Transfers of the class that are on the links at once; more of them wait, and hold up no other class.
+    Default: no limit."""
+    bandwidth: Bandwidth | None = None
+    """Pace: after one transfer of the class the next is launched no sooner than the bytes of the first take
+    at this bandwidth. Default: no pacing."""
+
+
+class DmaClassesSpec(Spec):
+    """Limits by class of transfer."""
+
+    demand: ClassLimitsSpec = ClassLimitsSpec()
+    """What a step waits for."""
+    write_back: ClassLimitsSpec = ClassLimitsSpec()
+    """What makes room for something else."""
+    prefetch: ClassLimitsSpec = ClassLimitsSpec()
+    """What is fetched ahead of need, for layers that are known and on speculation."""
+    background: ClassLimitsSpec = ClassLimitsSpec()
+    """What brings a tier from its high to its low watermark."""
 
 
 class DmaSpec(Spec):
@@ -18,8 +44,18 @@ class DmaSpec(Spec):
     Default: no limit."""
     coalesce: Count = 1
     """Neighbouring pages that travel as one transfer, at most. Default 1."""
-    prefetch_limit: Annotated[int, Field(strict=True, ge=0)] = 64
-    """Speculative prefetches outstanding at once; more are dropped. Default 64."""
+    classes: DmaClassesSpec = DmaClassesSpec()
+    """Limits of single classes of transfers, inside `max_in_flight`. Default: none."""
+    prefetch_limit: Index = 64
+    """Speculative prefetches outstanding at once; more wait in the queue, else are dropped. Default 64."""
+    prefetch_queue: Index = 0
+    """Guesses that may wait for a slot, for room or for less pressure, the earliest deadline first. They are
+    tried again when a prefetch arrives and with every new guesses, and cancelled once the page is read, is in
+    the first tier or is gone, or their deadline (the prefetch policy's) has passed; of too many, those with
+    the latest deadline are dropped. Default 0: whatever cannot be issued is dropped."""
+    pressure: Count | None = None
+    """Demand fetches and write-backs that wait or are on the links between a guess's tier and the first one,
+    either way, from which on the guess is not issued. Default: guesses are issued under any pressure."""
 
 
 class ExecutionSpec(Spec):

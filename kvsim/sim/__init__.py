@@ -34,7 +34,12 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     moves that become ready in a row at one occasion (an announcement, a layer's end, its reads in place, a
     round of guesses, an arrival) cross as one transfer if they are of pages of rising number without a gap,
     of one class, on one route, and not too many. All have the class and the place of the first; if one is
-    wanted more urgently, all are; the room and the waiters of each are seen to in their order.
+    wanted more urgently, all are; the room and the waiters of each are seen to in their order. A transfer
+    needs a slot between its two tiers, in its direction, where slots are limited, and one of its class, where
+    the class is; a paced class lets the next go when the bytes of the last would be across at its bandwidth.
+    Slots go to the most urgent class that may have one, in it to the first that was ready. A transfer keeps
+    the slot of the class it was launched with; one that is wanted more urgently before that asks for a slot
+    of its new class at once, after all that are wanted at that moment have been told.
 7.  *Service.* A channel is held for set-up + size / rate, the rate being the least of the link's (or
     channel's) bandwidth in that direction, the read bandwidth of the tier left and the write bandwidth of
     the tier entered. Latencies are pure delay after it: the link's, the source's read latency on the first
@@ -54,7 +59,14 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 10. *Ahead.* In `layered` and `async`, while a layer computes, the next `depth` layers of the step are
     announced in order, up to the first whose pages are not foreseen, each if its bytes fit tier 0 beside
     those already announced and the pages any of these creates. In `async` the prefetch policy is then
-    asked, and its guesses are fetched if there is a slot and room.
+    asked, and its guesses are fetched if there is a
+    slot, if fewer transfers than the `pressure` allows are more urgent and wait or fly between the page's
+    tier and tier 0, and if there is room. The others are dropped, or wait undecided in the queue: those
+    overdue or read, gone or born meanwhile are cancelled, then queued and new guesses are tried in order of
+    deadline (the number of the access plus the policy's `lead`), queued before new ones; a guess made anew
+    loses its old place; and the last that are too many are dropped. Those queued are tried again, in order,
+    after each arrival of a transfer issued as a prefetch, when all that followed from it is decided. An
+    access counts from its own time, when what was fetched ahead for it is judged.
 11. *Serial* moves, prefetches among them, happen alone, one after another, on the step's time. A prefetch
     takes the way from where its page was found, even if making room for it has pushed the page further
     down: synchronous simulators fix the source first. `ideal` moves take no time.

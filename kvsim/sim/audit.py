@@ -160,6 +160,9 @@ def _prefetches(books: Books) -> Iterator[str]:
     back = [page for page in speculation.displaced if hierarchy.residency.tier_of(page) == 0]
     if back:
         yield f"prefetches: {len(back)} displaced pages are in tier 0, the first is page {min(back)}"
+    queue = books.decoder.queue
+    if queue is not None and queue.waiting:
+        yield f"prefetches: {len(queue.waiting)} guesses still wait"
     misses = hierarchy.absent + sum(hierarchy.found[1:])
     if info.polluted > misses:
         yield f"prefetches: {info.polluted} misses are laid at their door, but there were {misses}"

@@ -13,6 +13,7 @@ from simpy import Environment
 from kvsim.policies.base import PrefetchPolicy
 from kvsim.sim.exposure import attribute
 from kvsim.sim.fused import FusedDecoding
+from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kernel import CopyKernel, Taken
 from kvsim.sim.lane import Lane
@@ -106,6 +107,8 @@ class Decoder(ABC, Generic[M]):
         hierarchy.notes_hits = self.read_latencies is not None
         self.guess = guess
         """Brings pages that nobody has asked for; None: nobody does."""
+        self.queue: GuessQueue | None = None
+        """Where guesses wait that cannot be issued at once; None: they are dropped."""
         self.steps = 0
         self.idle = 0
         self.end = 0
@@ -136,6 +139,8 @@ class Decoder(ABC, Generic[M]):
             self._close(tally)
             if progress is not None:
                 progress(self.steps)
+        if self.queue is not None:
+            self.queue.close()
         if self.end > self.now:
             yield self.env.timeout(self.end - self.now)
 
@@ -156,7 +161,11 @@ class Decoder(ABC, Generic[M]):
 
     def _guess(self, access: LayerAccess) -> None:
         if self.guess is not None:
-            self.hierarchy.prefetch(self.guess.accessed(access.layer, access.pages.tolist()))
+            pages = self.guess.accessed(access.layer, access.pages.tolist())
+            if self.queue is None:
+                self.hierarchy.prefetch(pages)
+            else:
+                self.queue.offer(pages, self.guess.lead)
 
     def compute_ticks(self, plan: Plan) -> int:
         """Compute time of the layer, absent pages and fused decoding included."""
@@ -258,11 +267,13 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _judge(self, plan: Plan, tally: Tally) -> None:
         """What was fetched ahead of need is timely, or late and from now on urgent."""
+        if self.queue is not None:
+            self.queue.turn()
         arrived, late = plan.judge()
         self.hierarchy.speculation.judged(arrived, len(late))
-        tally.late += len(late)
-        for move in late:
-            self.mover.dma.raise_class(move, DEMAND)
+        if late:
+            tally.late += len(late)
+            self.mover.dma.raise_all(late, DEMAND)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now
@@ -334,6 +345,8 @@ class SequentialDecoder(Decoder[SequentialMover]):
             hierarchy.release(plan)
             hierarchy.create(plan)
             if self.guess is not None:
+                if self.queue is not None:
+                    self.queue.turn()
                 self._guess(access)
         self.migrations.after_step()
         self.end = mover.now

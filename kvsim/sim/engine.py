@@ -22,17 +22,18 @@ from kvsim.sim.decode import (
     SequentialDecoder,
     limited,
 )
-from kvsim.sim.dma import DmaScheduler
+from kvsim.sim.dma import ClassLimits, DmaScheduler
 from kvsim.sim.fidelity import fidelity_of
 from kvsim.sim.fused import fused_decoding
 from kvsim.sim.future import Foresight
+from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
 from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
-from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records
+from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records, TransferClass
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
 from kvsim.sim.stream import StreamingMover
@@ -84,7 +85,7 @@ class Simulation:
             eviction,
             make_placement(policy.placement.name, self.residency, policy.placement.options),
             self._mover(),
-            Speculation(execution.dma.prefetch_limit, log=self._log_of_prefetches()),
+            Speculation(execution.dma.prefetch_limit, execution.dma.pressure, log=self._log_of_prefetches()),
             workload.absent,
             foresight,
             fidelity_of(self.kinds),
@@ -95,6 +96,8 @@ class Simulation:
             tier.furnish(used)
         self.decoder = self._decoder()
         self.decoder.decoding = fused_decoding(self.kinds, workload.page_scalars)
+        if execution.dma.prefetch_queue and self.decoder.guess is not None:
+            self._have_guesses_wait(execution.dma.prefetch_queue)
 
     def run(self, progress: Progress | None) -> RunResult:
         """Let time pass until nothing happens any more, then audit."""
@@ -126,7 +129,13 @@ class Simulation:
         if overlap == "serial":
             return SequentialMover(self.topology, self.records)
         dma = self.scenario.execution.dma
-        scheduler = DmaScheduler(dma.max_in_flight, dma.coalesce)
+        limits = (getattr(dma.classes, cls.name.lower()) for cls in TransferClass)
+        scheduler = DmaScheduler(
+            dma.max_in_flight,
+            dma.coalesce,
+            [ClassLimits(limit.in_flight, limit.bandwidth) for limit in limits],
+            counts=dma.pressure is not None,
+        )
         parts = (self.env, self.residency, self.topology, scheduler, self.records)
         weights, route = self.scenario.execution.weights, self.topology.weights
         if weights is None or route is None:
@@ -155,6 +164,12 @@ class Simulation:
             depth=execution.depth if execution.overlap in ("layered", "async") else 0,
             guess=self.guess if execution.overlap == "async" else None,
         )
+
+    def _have_guesses_wait(self, capacity: int) -> None:
+        queue = GuessQueue(capacity, self.hierarchy)
+        self.decoder.queue = queue
+        if isinstance(self.hierarchy.mover, ConcurrentMover):
+            self.hierarchy.mover.after_prefetches(queue.retry)
 
     def _guess(self) -> PrefetchPolicy | None:
         prefetch = self.scenario.policy.prefetch

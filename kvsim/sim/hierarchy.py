@@ -274,27 +274,39 @@ class Hierarchy:
     # -- one page --------------------------------------------------------------------
 
     def prefetch(self, pages: Iterable[int]) -> None:
-        """Bring pages up on speculation, as far as limit and room allow."""
+        """Bring pages up on speculation, as far as possible, and drop the others."""
+        self.speculation.dropped += len(self.speculate(pages))
+        self.mover.flush()
+
+    def speculate(self, pages: Iterable[int]) -> list[int]:
+        """Bring pages up as far as limit, room and pressure allow; returns those that must stay."""
         residency = self.residency
-        self.speculation.watches = True
+        speculation = self.speculation
+        speculation.watches = True
+        full = False
+        refused: list[int] = []
         for page in pages:
             code = residency.where[page] if page < len(residency.where) else MOVING
             absent = code == NOWHERE and self._appears
             if code == 0 or (code >= NOWHERE and not absent) or (not absent and self._direct[code]):
                 continue  # there already, moving, nowhere, or never promoted
-            if not self._may_guess(page, absent):
-                self.speculation.dropped += 1
-                continue
             found = self._last if absent else code
+            full = full or not speculation.has_slot()
+            if full or self._is_pressed(found) or not self._make_way(page, absent):
+                refused.append(page)
+                continue
             tier = residency.where[page] & TIER  # making room may have moved it
             if 0 < tier < NOWHERE and not self._direct[tier]:
-                self.speculation.issued_for(page, self._promote(page, tier, PREFETCH, found))
-        self.mover.flush()
+                speculation.issued_for(page, self._promote(page, tier, PREFETCH, found))
+        return refused
 
-    def _may_guess(self, page: int, absent: bool) -> bool:
-        """Whether there is a slot and room; a page that was nowhere then is in the last tier."""
-        if not self.speculation.has_slot():
-            return False
+    def _is_pressed(self, tier: int) -> bool:
+        """Whether too much that is more urgent is on its way between that tier and the first one."""
+        most = self.speculation.pressure
+        return most is not None and self.mover.urgent(0, tier) >= most
+
+    def _make_way(self, page: int, absent: bool) -> bool:
+        """Whether a guess has room; a page that was nowhere then is in the last tier."""
         if absent:
             if not self.make_room(self._last, self.residency.bytes_of(page, self._last)):
                 return False

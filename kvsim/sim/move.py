@@ -30,6 +30,8 @@ class Move(Transfer):
     submitted = 0
     """Its number in the scheduler's order; 0 while it is not ready."""
     launched = False
+    launched_cls = 0
+    """TransferClass with which the scheduler launched it."""
     committed = False
     judged = False
     """Whether a prefetch has been found timely or late."""
@@ -113,4 +115,8 @@ class Mover(Protocol):
 
     def flush(self) -> None:
         """The decisions of one moment are complete."""
+        ...
+
+    def urgent(self, near: int, far: int) -> int:
+        """Transfers more urgent than a prefetch that wait or fly between two tiers, either way."""
         ...

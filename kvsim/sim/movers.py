@@ -9,7 +9,7 @@ from simpy import Environment, Event
 
 from kvsim.sim.dma import DmaScheduler
 from kvsim.sim.move import NO_TIER, Move
-from kvsim.sim.records import DEMAND, Cause, Records
+from kvsim.sim.records import DEMAND, PREFETCH, Cause, Records
 from kvsim.sim.residency import MOVING, SETTLED, Residency
 from kvsim.sim.route import NO_ROUTE, Route
 from kvsim.sim.tier import Tier
@@ -93,6 +93,19 @@ class ConcurrentMover:
 
     def flush(self) -> None:
         self.dma.flush()
+
+    def urgent(self, near: int, far: int) -> int:
+        return self.dma.urgent(near, far)
+
+    def after_prefetches(self, call: Callable[[], None]) -> None:
+        """Have `call` made whenever a transfer that was issued as a prefetch has arrived."""
+
+        def arrived(event: Event) -> None:
+            self._arrived(cast(Move, event))
+            if cast(Move, event).issued_cls == PREFETCH:
+                call()
+
+        self._on_arrival = arrived
 
     def _new(
         self, size: int, route: Route, page: int, source: int, target: int, room: int, freed: int
@@ -233,6 +246,9 @@ class FreeMover:
 
     def flush(self) -> None:
         """Nothing is ever left to send."""
+
+    def urgent(self, near: int, far: int) -> int:
+        return 0
 
 
 class SequentialMover(FreeMover):

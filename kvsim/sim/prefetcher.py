@@ -25,8 +25,15 @@ class Speculation:
     making_room = False
     """Whether pages leave tier 0 now because a guess needs their room."""
 
-    def __init__(self, limit: int, log: Callable[[tuple[int, int]], None] | None = None) -> None:
+    def __init__(
+        self,
+        limit: int,
+        pressure: int | None = None,
+        log: Callable[[tuple[int, int]], None] | None = None,
+    ) -> None:
         self.limit = limit
+        self.pressure = pressure
+        """More urgent transfers on a guess's way from which on it is not issued; None: however many."""
         self.log = log
         """Takes the rows of the `prefetches` table."""
         self.pending: dict[int, Move | None] = {}
@@ -36,6 +43,7 @@ class Speculation:
         self.late = 0
         self.wasted = 0
         self.dropped = 0
+        self.cancelled = 0
         self.polluted = 0
         self.displaced: set[int] = set()
         """Pages that a guess has pushed out of tier 0 and nobody has brought back."""
@@ -102,4 +110,12 @@ class Speculation:
     def info(self) -> PrefetchInfo:
         """The totals; what nobody has read by now was wasted."""
         wasted = self.wasted + len(self.pending)
-        return PrefetchInfo(self.issued, self.timely, self.late, wasted, self.dropped, self.polluted)
+        return PrefetchInfo(
+            issued=self.issued,
+            timely=self.timely,
+            late=self.late,
+            wasted=wasted,
+            dropped=self.dropped,
+            polluted=self.polluted,
+            cancelled=self.cancelled,
+        )

@@ -73,9 +73,11 @@ class PrefetchInfo:
     late: int = 0
     wasted: int = 0
     dropped: int = 0
-    """Candidates not issued: queue full or no room."""
+    """Candidates not issued for want of a slot or room, or under pressure, that had no place in the queue."""
     polluted: int = 0
     """Misses on pages that making room for a speculative prefetch had pushed out of tier 0."""
+    cancelled: int = 0
+    """Candidates that waited in the queue until there was no point in them any more, or the run ended."""
 
 
 @dataclass(frozen=True, slots=True)

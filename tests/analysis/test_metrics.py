@@ -175,6 +175,7 @@ def test_counters_are_passed_on() -> None:
         "wasted": 1,
         "dropped": 9,
         "polluted": 0,
+        "cancelled": 0,
         "late_saved_s": 0.0,
         "stolen_s": 0.0,
     }

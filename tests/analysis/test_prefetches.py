@@ -109,7 +109,8 @@ def test_the_table_of_prefetches_has_a_row_each() -> None:
 
 def test_without_event_records_times_are_unknown_and_counts_are_not() -> None:
     fates = summarise(make_run(keep_events=False)).prefetch
-    assert fates == dict.fromkeys(("issued", "timely", "late", "wasted", "dropped", "polluted"), 0) | {
+    counts = ("issued", "timely", "late", "wasted", "dropped", "polluted", "cancelled")
+    assert fates == dict.fromkeys(counts, 0) | {
         "late_saved_s": None,
         "stolen_s": None,
     }

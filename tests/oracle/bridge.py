@@ -158,7 +158,14 @@ def scenario(case: Case) -> Scenario:
                 "overlap": case.mode,
                 "depth": case.depth,
                 "compute_time": _time(0),
-                "dma": {"max_in_flight": case.max_in_flight, "coalesce": case.coalesce},
+                "dma": {
+                    "max_in_flight": case.max_in_flight,
+                    "coalesce": case.coalesce,
+                    "classes": {
+                        cls.name.lower(): {"in_flight": most}
+                        for cls, most in zip(Cls, case.class_in_flight, strict=True)
+                    },
+                },
             },
         }
     )

@@ -97,6 +97,8 @@ class Case:
     max_in_flight: int | None = None
     wishes: tuple[tuple[tuple[int, int], ...], ...] = ()
     """After each step, pages and the tiers they are wanted in."""
+    class_in_flight: tuple[int | None, ...] = (None,) * 4
+    """For each class, how many transfers that were launched with it may be on their way between two tiers."""
     coalesce: int = 1
     """Neighbouring pages that may travel together at most."""
 

@@ -35,6 +35,8 @@ class Task:
         self.requested = int(env.now)
         self.granted = -1
         self.committed = False
+        self.launched: Cls | None = None
+        """The class it had when it got its slot."""
         self.done = env.event()
         self.train: list[Task] = []
         """Neighbours that travel along, in order."""

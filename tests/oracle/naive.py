@@ -36,7 +36,9 @@ class Naive:
         self.pending: dict[int, Task] = {}
         """Of every page, its newest task that has not committed."""
         self.waiting: dict[tuple[int, int], list[Task]] = {}
-        self.flying: dict[tuple[int, int], int] = {}
+        self.flying: dict[tuple[int, int], list[Task]] = {}
+        self.queued: list[Task] = []
+        """All that the scheduler was ever given, in order."""
         self.ready: list[Task] = []
         """Where neighbours travel together: what may go once the decisions of this moment are complete."""
         self.alone_times: list[int] = []
@@ -106,7 +108,7 @@ class Naive:
         task = Task(self.env, birth.page, 0, Cls.DEMAND)
         task.target = birth.tier
         task.travels = False
-        task.settled = True
+        self._follow(task)  # a page that was discarded on its way may be there anew before it has arrived
         self.pending[birth.page] = task
         self._ask_room(birth.tier, self.case.size(birth.page, birth.tier), task)
 
@@ -196,16 +198,33 @@ class Naive:
 
     def _queue(self, task: Task) -> None:
         pair = task.way
+        self.queued.append(task)
         self.waiting.setdefault(pair, []).append(task)
         self._launch(pair)
 
     def _launch(self, pair: tuple[int, int]) -> None:
-        limit = self.case.max_in_flight
-        while self.waiting.get(pair) and (limit is None or self.flying.get(pair, 0) < limit):
-            task = min(self.waiting[pair], key=lambda waiting: waiting.cls)
+        flying = self.flying.setdefault(pair, [])
+        while able := [task for task in self.waiting.get(pair, []) if self._may_go(task, flying)]:
+            task = min(able, key=lambda waiting: waiting.cls)
             self.waiting[pair].remove(task)
-            self.flying[pair] = self.flying.get(pair, 0) + 1
+            flying.append(task)
+            task.launched = task.cls
             self.env.process(self._travel(task, self.origin))
+
+    def _may_go(self, task: Task, flying: list[Task]) -> bool:
+        """Whether the task is within the limit in flight, and its class within its own."""
+        limit, of_class = self.case.max_in_flight, self.case.class_in_flight[task.cls]
+        alike = [other for other in flying if other.launched == task.cls]
+        return (limit is None or len(flying) < limit) and (of_class is None or len(alike) < of_class)
+
+    def _hurry(self, tasks: list[Task]) -> None:
+        """The tasks are awaited now: what only its old class held back goes, in the order of the queue."""
+        for task in tasks:
+            task.hurry(Cls.DEMAND)
+        wanted = [task.leader or task for task in tasks]
+        for task in self.queued:
+            if task in wanted:
+                self._launch(task.way)
 
     def _travel(self, task: Task, origin: Task | int) -> Process:
         """Lane after lane: the next is reached by the first part, and by and by by the rest."""
@@ -241,7 +260,7 @@ class Naive:
 
     def _arrive(self, task: Task) -> None:
         pair = task.way
-        self.flying[pair] -= 1
+        self.flying[pair].remove(task)
         self._launch(pair)
         now = int(self.env.now)
         self.out.arrivals.append(
@@ -302,8 +321,8 @@ class Naive:
                 announced.append(self.books.announce(layer, Cls.DEMAND))
                 self._flush()
         else:
-            for task in self._moving(layer):
-                task.hurry(Cls.DEMAND)
+            with self._wake_of(own):
+                self._hurry(self._moving(layer))
         if self.case.mode == "serial":
             for page in announced[index].direct:
                 self._alone(page, self.books.nearest[page], 0, direct=True)

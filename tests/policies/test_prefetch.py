@@ -53,6 +53,17 @@ def test_equal_reads_give_equal_guesses(name: str) -> None:
 
 
 @EVERY_POLICY
+def test_a_first_guess_is_needed_when_the_policy_says(name: str) -> None:
+    """Four layers of one page each, over and over: the pages after the last one are another matter."""
+    policy = prefetcher(name)
+    stream = [(layer, [layer]) for _ in range(10) for layer in range(LAYERS)]
+    asked = [(list(policy.accessed(layer, pages)), policy.lead) for layer, pages in stream]
+    for at, (guesses, lead) in enumerate(asked):
+        if guesses and lead is not None and at > 2 * LAYERS and at % LAYERS + lead < LAYERS:
+            assert guesses[0] == stream[at + lead][1][0]
+
+
+@EVERY_POLICY
 def test_the_list_of_the_engine_is_neither_changed_nor_kept(name: str) -> None:
     kept, reused = prefetcher(name), prefetcher(name)
     buffer: list[int] = []

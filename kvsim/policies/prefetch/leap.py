@@ -30,6 +30,7 @@ class Leap(PrefetchPolicy):
     """
 
     name = "leap"
+    lead = 1
 
     def __init__(
         self,

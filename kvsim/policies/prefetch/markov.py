@@ -28,6 +28,7 @@ class Markov(PrefetchPolicy):
     """
 
     name = "markov"
+    lead = 1
 
     def __init__(
         self,

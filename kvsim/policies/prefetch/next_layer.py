@@ -26,6 +26,7 @@ class NextLayer(PrefetchPolicy):
     """
 
     name = "next_layer"
+    lead = 1
 
     def __init__(self, view: ResidencyView) -> None:
         super().__init__(view)

@@ -27,6 +27,7 @@ class NextPage(PrefetchPolicy):
     """
 
     name = "next_page"
+    lead = 1
 
     def __init__(self, view: ResidencyView, degree: Annotated[int, Field(ge=1)] = 1) -> None:
         super().__init__(view)

@@ -29,6 +29,7 @@ class Predictive(PrefetchPolicy):
     """
 
     name = "predictive"
+    lead = 1
 
     def __init__(
         self,

@@ -26,6 +26,7 @@ class Stride(PrefetchPolicy):
     """
 
     name = "stride"
+    lead = 1
 
     def __init__(self, view: ResidencyView, degree: Annotated[int, Field(ge=1)] = 2) -> None:
         super().__init__(view)

@@ -20,7 +20,7 @@ def page_rows(result: RunResult) -> NDArray[np.bool_] | slice:
 
 
 def waited_for_weights(result: RunResult) -> int:
-    """Ticks that steps waited for weights after the layer's compute was done, or because kernels read them."""
+    """Ticks that steps waited for weights after compute was done, or because kernels read them."""
     if not result.weights_bytes:
         return 0
     stalls = result.records.stalls

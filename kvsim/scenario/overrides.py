@@ -7,7 +7,7 @@ Another `kind` empties its mapping of what the old kind was given, except by oth
 
 from kvsim.errors import nearest
 from kvsim.scenario.document import compose
-from kvsim.scenario.references import expand_at
+from kvsim.scenario.references import expand_at, own_keys, reference_keys
 from kvsim.scenario.tree import Node, Origin, Path, Problems, element_names
 
 __all__ = ["apply"]
@@ -72,6 +72,8 @@ class _Change:
         old = changed.get(part)
         if last and part == "kind" and old is not None and old.value != self._value.value:
             changed = {key: kept for key, kept in changed.items() if kept.at.file.startswith(_PREFIX)}
+        if last and part in reference_keys(path):
+            changed = own_keys(node, path)  # another entry takes the place of all that the old one said
         changed[part] = self._next(old or Node({}, self._origin, self._origin), (*path, part))
         return changed
 

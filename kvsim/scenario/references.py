@@ -14,7 +14,7 @@ from kvsim.scenario.document import read_file
 from kvsim.scenario.shipped import data_folder, displayed
 from kvsim.scenario.tree import Node, Path, Problems, label, merge, spelled_out
 
-__all__ = ["CATALOGS", "Catalog", "catalog", "expand", "expand_at", "reference_keys"]
+__all__ = ["CATALOGS", "Catalog", "catalog", "expand", "expand_at", "own_keys", "reference_keys"]
 
 Catalog = Literal["gpus", "llms", "schemes", "links", "memories", "hierarchies"]
 
@@ -57,6 +57,13 @@ def catalog(kind: Catalog) -> dict[str, Node]:
         own_name = {} if kind in _NAMED_BY_USER else {"name": Node(name, entry.at, entry.key_at)}
         entries[name] = Node({**own_name, **entry.value}, entry.at, entry.key_at)
     return entries
+
+
+def own_keys(node: Node, path: Path) -> dict[str, Node]:
+    """What a mapping at that path says itself, without what an entry of the catalog has put there."""
+    kind, key = _PLACES[_general(path)]
+    entry_file = displayed(data_folder("models") / f"{kind}.yaml")
+    return {name: value for name, value in node.value.items() if name != key and value.at.file != entry_file}
 
 
 def reference_keys(path: Path) -> tuple[str, ...]:

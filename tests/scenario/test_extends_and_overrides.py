@@ -171,6 +171,23 @@ class TestOverrides:
         assert scenario.hierarchy.links[1].setup == 10**6
         assert plain(catalog("hierarchies")["h100-dram-nvme"]) == before
 
+    def test_another_catalog_name_forgets_the_old_entry_but_not_what_the_file_says(self) -> None:
+        text = VALID + "gpu: {preset: h100-sxm, memory: 40 GB}\nscheme: {preset: q4_0, compress: 9 GB/s}\n"
+        changes = ["gpu.preset=h200", "scheme.latency=1 us", "scheme.preset=q8_0"]
+        scenario = loads(text, overrides=changes)
+        gpu, scheme = scenario.gpu, scenario.scheme
+        assert gpu is not None
+        assert (gpu.name, gpu.bandwidth, gpu.memory) == ("h200", 4800 * 10**9, 40 * 10**9)
+        assert (scheme.name, scheme.bits, scheme.compress) == ("q8_0", 8.5, 9 * 10**9)
+        assert scheme.latency == 10**6  # said by an override, after which the old entry had been looked into
+
+    def test_another_link_of_the_catalog_connects_the_same_tiers(self) -> None:
+        old, new = (
+            load("long_context_decode", change) for change in ([], ["hierarchy.links.pcie.link=pcie4-x16"])
+        )
+        assert new.hierarchy.links[0].between == old.hierarchy.links[0].between
+        assert new.hierarchy.links[0].bandwidth == 25 * 10**9
+
     def test_another_kind_forgets_what_the_old_kind_was_given(self) -> None:
         changes = (
             "workload.context_tokens=64",

@@ -11,11 +11,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from hypothesis import settings
 
 if TYPE_CHECKING:
     from selenium.webdriver import Chrome
 
 ROOT = Path(__file__).resolve().parents[1]
+
+# An example may take long beside other work of the machine; that says nothing of what is tested.
+settings.register_profile("kvsim", deadline=None)
+settings.load_profile("kvsim")
 
 TINY = """\
 description: Two tiers and a link, small enough to run in milliseconds.

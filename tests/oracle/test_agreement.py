@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from typing import Any
 
@@ -16,9 +17,12 @@ from strategies import cases
 from kvsim.errors import SimulationError
 
 thorough = settings(
-    max_examples=200, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=int(os.environ.get("KVSIM_EXAMPLES", "50")),
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
 )
-"""The same cases every time; `derandomize=False` and more of them to hunt."""
+"""The same cases every time, 200 of each kind in the environment `slow`; to hunt, `derandomize=False` and more."""
 
 
 DECISIONS = ("residency", "found", "absent", "evictions", "discards")

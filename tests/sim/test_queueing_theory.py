@@ -151,6 +151,7 @@ def constant(rng: np.random.Generator, count: int) -> Sizes:
     return np.full(count, MEAN, dtype=np.int64)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sizes", [constant, exponential, hyperexponential])
 def test_fair_sharing_depends_on_the_mean_size_alone(sizes: Any) -> None:
     # M/G/1 processor sharing: mean sojourn S / (1 - rho), whatever the distribution of sizes.
@@ -176,6 +177,7 @@ def test_first_come_first_served_does_depend_on_the_variation_of_sizes() -> None
     assert_mean(means, load * 4 / (2 * (1 - load)))
 
 
+@pytest.mark.slow
 def test_two_priorities_wait_as_cobham_says() -> None:
     # Non-preemptive, exponential service of mean 1: W0 = lambda E[S^2] / 2 = rho;
     # urgent W1 = W0 / (1 - rho1), other W2 = W0 / ((1 - rho1) (1 - rho)).

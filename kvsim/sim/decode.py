@@ -219,6 +219,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         """What streams a layer's weights while it computes; None: nothing does."""
         self.depth = depth
         self.fetches_ahead = depth > 0 or guess is not None
+        self.joins_migrations = hierarchy.placement.watches
+        """Whether pages may be on their way to tier 0 that no layer has asked for."""
 
     def step(self, step: Step, tally: Tally) -> Process:
         ahead: deque[Plan] = deque()
@@ -263,6 +265,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         if self.fetches_ahead:
             self._judge(plan, tally)
         if plan.pending:
+            if self.joins_migrations:
+                self.mover.hurry((move for move in plan.moves if not move.committed), DEMAND)
             yield from self._wait(plan, tally)
 
     def _judge(self, plan: Plan, tally: Tally) -> None:
@@ -273,7 +277,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         self.hierarchy.speculation.judged(arrived, len(late))
         if late:
             tally.late += len(late)
-            self.mover.dma.raise_all(late, DEMAND)
+            self.mover.hurry(late, DEMAND)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now

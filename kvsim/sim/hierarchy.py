@@ -134,6 +134,8 @@ class Hierarchy:
         """
         created = plan.access.created
         if not len(created) and not self._watermarks:
+            if self._stages:
+                self.mover.flush()  # what was staged has left, and its room may be waited for
             return None
         births = Plan(plan.access, plan.epoch)
         if len(created):

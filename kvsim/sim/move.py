@@ -36,6 +36,8 @@ class Move(Transfer):
     judged = False
     """Whether a prefetch has been found timely or late."""
     successor: Move | None = None
+    predecessor: Move | None = None
+    """The page's earlier move, until that has committed."""
     followers: list[Move] | None = None
     """Neighbouring pages that travel in this transfer."""
     leader: Move | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import cast
 
 from simpy import Environment, Event
@@ -91,6 +91,18 @@ class ConcurrentMover:
     def under_way(self, page: int) -> Move | None:
         return self._last.get(page)
 
+    def hurry(self, moves: Iterable[Move], cls: int) -> None:
+        """The moves are wanted more urgently, and so is what they wait for: earlier moves of their pages."""
+        wanted: list[Move] = []
+        for move in moves:
+            waiting: Move | None = move
+            while waiting is not None:
+                if (waiting.leader or waiting).cls > cls:
+                    wanted.append(waiting)
+                waiting = waiting.predecessor
+        if wanted:
+            self.dma.raise_all(wanted, cls)
+
     def flush(self) -> None:
         self.dma.flush()
 
@@ -122,7 +134,10 @@ class ConcurrentMover:
         self.residency.where[page] |= MOVING
         if before is not None:
             before.successor = move
+            move.predecessor = before
             move.blocked = 1
+            if move.room or move.route is not NO_ROUTE:  # nobody waits for a drop
+                self.hurry((before,), move.cls)
         if move.room and not self.tiers[move.target].request(move):
             move.blocked += 1
         if not move.blocked:
@@ -194,6 +209,7 @@ class ConcurrentMover:
                 self._giver = self._held_up_by(move)
             there.release(move.freed)
         if successor is not None:
+            successor.predecessor = None
             self._unblock(successor)
         if move.waiters is not None:
             for plan in move.waiters:

@@ -40,6 +40,8 @@ class Task:
         self.done = env.event()
         self.train: list[Task] = []
         """Neighbours that travel along, in order."""
+        self.before: Task | None = None
+        """The page's last task, which has to be over first."""
         self.leader: Task | None = None
         """Whom it travels along with."""
         self.crossings: list[Crossing] = []

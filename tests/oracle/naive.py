@@ -142,6 +142,8 @@ class Naive:
         if before is None:
             task.settled = True
         else:
+            task.before = before
+            self._hurry([before], task.cls)
             self.after.setdefault(before, []).append(settled)
 
     # --- room -------------------------------------------------------------------------------------
@@ -217,11 +219,18 @@ class Naive:
         alike = [other for other in flying if other.launched == task.cls]
         return (limit is None or len(flying) < limit) and (of_class is None or len(alike) < of_class)
 
-    def _hurry(self, tasks: list[Task]) -> None:
-        """The tasks are awaited now: what only its old class held back goes, in the order of the queue."""
+    def _hurry(self, tasks: list[Task], cls: Cls = Cls.DEMAND) -> None:
+        """The tasks are wanted more urgently, and so are the earlier ones of their pages that they wait for.
+
+        What only its old class held back goes, in the order of the queue.
+        """
+        wanted: list[Task] = []
         for task in tasks:
-            task.hurry(Cls.DEMAND)
-        wanted = [task.leader or task for task in tasks]
+            waiting: Task | None = task
+            while waiting is not None and not waiting.committed:
+                waiting.hurry(cls)
+                wanted.append(waiting.leader or waiting)
+                waiting = waiting.before
         for task in self.queued:
             if task in wanted:
                 self._launch(task.way)
@@ -320,9 +329,8 @@ class Naive:
             with self._wake_of(own):
                 announced.append(self.books.announce(layer, Cls.DEMAND))
                 self._flush()
-        else:
-            with self._wake_of(own):
-                self._hurry(self._moving(layer))
+        with self._wake_of(own):
+            self._hurry(self._moving(layer))
         if self.case.mode == "serial":
             for page in announced[index].direct:
                 self._alone(page, self.books.nearest[page], 0, direct=True)

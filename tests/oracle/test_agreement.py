@@ -22,7 +22,7 @@ thorough = settings(
     derandomize=True,
     suppress_health_check=[HealthCheck.too_slow],
 )
-"""The same cases every time, 200 of a kind in the environment `slow`; to hunt, `derandomize=False` and more."""
+"""The same cases every time, 200 of a kind in the environment `slow`. To hunt: more, and not derandomized."""
 
 
 DECISIONS = ("residency", "found", "absent", "evictions", "discards")

@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from kvsim.scenario.base import Count, Name, Number, Part, Share, Spec
 from kvsim.scenario.number_set import Numbers
-from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
+from kvsim.units import Bandwidth, Bytes, Duration, Energy, EnergyPerBit, FlopRate
 
 __all__ = ["FP16", "FormatSpec", "GpuSpec", "LlmSpec", "SchemeRule", "SchemeSpec"]
 
@@ -71,6 +71,14 @@ class GpuSpec(Spec):
     """What connects it to the host, such as `pcie5-x16`."""
     power_w: Number
     """Board power, in watts."""
+    idle_power_w: Number | None = None
+    """Power, in watts, that the board draws whatever it does; it is spent all through a run.
+    Default: unknown."""
+    mac_energy: Energy | None = None
+    """Energy of one fp16 multiply-accumulate, such as `1.4 pJ`; `source` says what the figure covers.
+    Default: unknown."""
+    read_energy: EnergyPerBit | None = None
+    """Energy to read one bit of its memory, where the roofline finds the weights. Default: unknown."""
     source: str = ""
     """Where the figures come from."""
 

@@ -21,9 +21,11 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kvsim import __version__
+from kvsim.catalog_cli import catalog_command
 from kvsim.errors import ScenarioError
 from kvsim.explain_cli import explain_command
 from kvsim.reported import reported
+from kvsim.size_cli import size_command
 from kvsim.study_cli import experiment_command
 from kvsim.trace_cli import app as trace_app
 
@@ -172,6 +174,8 @@ def schema_command() -> None:
 
 app.command("experiment")(reported()(experiment_command))
 app.command("explain")(reported()(explain_command))
+app.command("catalog")(reported()(catalog_command))
+app.command("size")(reported()(size_command))
 
 
 @contextmanager

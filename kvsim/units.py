@@ -1,10 +1,10 @@
 """Quantities: integers inside, text with a unit outside.
 
-The clock counts picoseconds (*ticks*), sizes are bytes, bandwidths bytes per second and compute rates
-floating-point operations per second: all plain ``int``. Files and dumps hold text such as ``"3.5 us"``,
-``"80 GiB"``, ``"64 GB/s"``, ``"200 Gbit/s"`` or ``"989 TFLOP/s"``. Text is read with exact rational
-arithmetic; what is finer than one base unit is rounded to the nearest one (half to even), and what would
-round to zero is refused.
+The clock counts picoseconds (*ticks*), sizes are bytes, bandwidths bytes per second, compute rates
+floating-point operations per second, and energies femtojoules, also those per bit: all plain ``int``. Files
+and dumps hold text such as ``"3.5 us"``, ``"80 GiB"``, ``"64 GB/s"``, ``"200 Gbit/s"``, ``"989 TFLOP/s"`` or
+``"6 pJ/bit"``. Text is read with exact rational arithmetic; what is finer than one base unit is rounded
+to the nearest one (half to even), and what would round to zero is refused.
 
 Prefixes: ``k M G T P`` are powers of 1000 (``K`` is read as ``k``), ``Ki Mi Gi Ti Pi`` powers of 1024.
 ``B`` is a byte and ``bit`` a bit; a lone ``b`` is refused because readers disagree about it.
@@ -19,17 +19,22 @@ from typing import Annotated, Any, Final
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 __all__ = [
+    "FEMTOJOULES_PER_JOULE",
     "TICKS_PER_SECOND",
     "Bandwidth",
     "Bytes",
     "Capacity",
     "Duration",
+    "Energy",
+    "EnergyPerBit",
     "FlopRate",
     "PageCount",
     "exact_bandwidth",
     "exact_bytes",
     "exact_capacity",
     "exact_duration",
+    "exact_energy",
+    "exact_energy_per_bit",
     "exact_flops",
     "format_bandwidth",
     "format_bytes",
@@ -41,12 +46,15 @@ __all__ = [
     "parse_bytes",
     "parse_capacity",
     "parse_duration",
+    "parse_energy",
+    "parse_energy_per_bit",
     "parse_flops",
     "seconds",
     "service_ticks",
 ]
 
 TICKS_PER_SECOND: Final = 10**12
+FEMTOJOULES_PER_JOULE: Final = 10**15
 _LARGEST: Final = 2**63 - 1  # what a column of the records holds
 
 _DECIMAL: Final = {"": 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "P": 10**15}
@@ -242,7 +250,27 @@ _FLOPS: Final = _Dimension(
     canonical={f"{p}FLOP/s": s for p, s in _DECIMAL.items()},
     human=_human(_DECIMAL, "FLOP/s"),
 )
-_DIMENSIONS: Final = (_BYTES, _BANDWIDTH, _DURATION, _FLOPS)
+_JOULES: Final = {"fJ": 1, "pJ": 10**3, "nJ": 10**6, "uJ": 10**9, "mJ": 10**12, "J": 10**15}
+_JOULES_READ: Final = _JOULES | {"µJ": 10**9, "μJ": 10**9}
+_ENERGY: Final = _Dimension(
+    noun="an energy",
+    example='"1.4 pJ"',
+    units={unit: Fraction(scale) for unit, scale in _JOULES_READ.items()},
+    canonical=_JOULES,
+    human=tuple((scale, unit) for unit, scale in reversed(_JOULES.items())),
+)
+_ENERGY_PER_BIT: Final = _Dimension(
+    noun="an energy per bit",
+    example='"6 pJ/bit"',
+    units={
+        f"{unit}/{per}": Fraction(scale, bits)
+        for unit, scale in _JOULES_READ.items()
+        for per, bits in (("bit", 1), ("B", 8))
+    },
+    canonical={f"{unit}/bit": scale for unit, scale in _JOULES.items()},
+    human=tuple((scale, f"{unit}/bit") for unit, scale in reversed(_JOULES.items())),
+)
+_DIMENSIONS: Final = (_BYTES, _BANDWIDTH, _DURATION, _FLOPS, _ENERGY, _ENERGY_PER_BIT)
 
 
 def parse_bytes(text: object) -> int:
@@ -263,6 +291,16 @@ def parse_duration(text: object) -> int:
 def parse_flops(text: object) -> int:
     """Operations per second of ``"989 TFLOP/s"``; greater than 0. Raises ValueError."""
     return _FLOPS.parse(text)
+
+
+def parse_energy(text: object) -> int:
+    """Femtojoules of an energy such as ``"1.4 pJ"``; greater than 0. Raises ValueError."""
+    return _ENERGY.parse(text)
+
+
+def parse_energy_per_bit(text: object) -> int:
+    """Femtojoules per bit of ``"6 pJ/bit"`` or ``"48 pJ/B"``; greater than 0. Raises ValueError."""
+    return _ENERGY_PER_BIT.parse(text)
 
 
 _PAGES: Final = re.compile(r"\s*([+-]?[0-9][0-9_]*)\s*pages?\s*")
@@ -302,6 +340,16 @@ def exact_duration(ticks: int) -> str:
 def exact_flops(flops: int) -> str:
     """The shortest text that `parse_flops` reads back as exactly this rate."""
     return _FLOPS.exact(flops)
+
+
+def exact_energy(femtojoules: int) -> str:
+    """The shortest text that `parse_energy` reads back as exactly this energy."""
+    return _ENERGY.exact(femtojoules)
+
+
+def exact_energy_per_bit(femtojoules: int) -> str:
+    """The shortest text that `parse_energy_per_bit` reads back as exactly this energy per bit."""
+    return _ENERGY_PER_BIT.exact(femtojoules)
 
 
 def exact_capacity(capacity: int | PageCount) -> str:
@@ -361,6 +409,11 @@ _DURATION_SCHEMA: Final = {
 _FLOPS_SCHEMA: Final = _json_schema(
     "Compute rate with a unit.", "[kKMGTPE]?(?:FLOP/s|FLOPS|flop/s|flops)", ["989 TFLOP/s"]
 )
+_JOULES_PATTERN: Final = "[fpnuµμm]?J"
+_ENERGY_SCHEMA: Final = _json_schema("Energy with a unit.", _JOULES_PATTERN, ["1.4 pJ"])
+_ENERGY_PER_BIT_SCHEMA: Final = _json_schema(
+    "Energy per bit with a unit.", f"{_JOULES_PATTERN}/(?:bit|B)", ["6 pJ/bit"]
+)
 
 Bytes = Annotated[
     int,
@@ -393,6 +446,22 @@ FlopRate = Annotated[
     WithJsonSchema(_FLOPS_SCHEMA),
 ]
 """A compute rate in operations per second, greater than 0; text outside."""
+
+Energy = Annotated[
+    int,
+    BeforeValidator(parse_energy),
+    PlainSerializer(exact_energy, return_type=str),
+    WithJsonSchema(_ENERGY_SCHEMA),
+]
+"""An energy in femtojoules, greater than 0; text outside."""
+
+EnergyPerBit = Annotated[
+    int,
+    BeforeValidator(parse_energy_per_bit),
+    PlainSerializer(exact_energy_per_bit, return_type=str),
+    WithJsonSchema(_ENERGY_PER_BIT_SCHEMA),
+]
+"""An energy per bit in femtojoules, greater than 0; text outside."""
 
 Capacity = Annotated[
     int | PageCount,

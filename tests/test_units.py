@@ -28,6 +28,14 @@ KINDS: list[tuple[str, Any, Callable[[object], Any], Callable[[Any], str], str]]
     ("bandwidth", units.Bandwidth, units.parse_bandwidth, units.exact_bandwidth, "200 Gbit/s"),
     ("duration", units.Duration, units.parse_duration, units.exact_duration, "3.5 us"),
     ("flops", units.FlopRate, units.parse_flops, units.exact_flops, "989 TFLOP/s"),
+    ("energy", units.Energy, units.parse_energy, units.exact_energy, "1.4 pJ"),
+    (
+        "energy per bit",
+        units.EnergyPerBit,
+        units.parse_energy_per_bit,
+        units.exact_energy_per_bit,
+        "6 pJ/bit",
+    ),
     ("capacity", units.Capacity, units.parse_capacity, units.exact_capacity, "80 GiB"),
 ]
 SAMPLES = {kind: text for kind, *_, text in KINDS}
@@ -85,6 +93,10 @@ class TestReading:
     def test_compute_rates(self) -> None:
         assert units.parse_flops("989 TFLOP/s") == units.parse_flops("0.989 PFLOPS") == 989 * 10**12
 
+    def test_energies_in_femtojoules(self) -> None:
+        assert units.parse_energy("1.4 pJ") == units.parse_energy("0.0014 nJ") == 1400
+        assert units.parse_energy_per_bit("6.0 pJ/bit") == units.parse_energy_per_bit("48 pJ/B") == 6000
+
     @pytest.mark.parametrize("text", ["10000 pages", "10_000 pages", " 10000pages"])
     def test_capacities_in_pages(self, text: str) -> None:
         assert units.parse_capacity(text) == PageCount(10_000)
@@ -139,7 +151,7 @@ class TestRefusing:
         sample: str,
         wrong: object,
     ) -> None:
-        with pytest.raises(ValueError, match=r"has no unit; write a .* as a number with a unit, such as"):
+        with pytest.raises(ValueError, match=r"has no unit; write an? .* as a number with a unit, such as"):
             parse(wrong)
 
     @pytest.mark.parametrize(
@@ -155,7 +167,7 @@ class TestRefusing:
         sample: str,
         wrong: object,
     ) -> None:
-        with pytest.raises(ValueError, match="write a "):
+        with pytest.raises(ValueError, match=r"write an? "):
             parse(wrong)
 
     @pytest.mark.parametrize("other", sorted(SAMPLES))
@@ -166,7 +178,7 @@ class TestRefusing:
         if SAMPLES[other] == sample:
             assert parse(sample)
         else:
-            with pytest.raises(ValueError, match=f"{SAMPLES[other]!r} is a .*, not a "):
+            with pytest.raises(ValueError, match=f"{SAMPLES[other]!r} is an? .*, not an? "):
                 parse(SAMPLES[other])
 
     @pytest.mark.parametrize("unit", ["Gb", "gb", "gB", "GB/S", "b", "mB"])
@@ -216,6 +228,7 @@ class TestExactText:
             (units.exact_duration(3_500_000), "3.5 us"),
             (units.exact_duration(0), "0 s"),
             (units.exact_flops(989 * 10**12), "989 TFLOP/s"),
+            (units.exact_energy_per_bit(6000), "6 pJ/bit"),
             (units.exact_capacity(PageCount(10_000)), "10000 pages"),
         ],
     )
@@ -254,6 +267,7 @@ class TestSchema:
             *stems,
             *(f"{stem}/{time}" for stem in stems for time in TIMES),
             *TIMES,
+            *(f"{letter}J{per}" for letter in ("", *"fpnuµmkM") for per in ("", "/bit", "/B", "/s")),
             "pages",
             "page",
         ]

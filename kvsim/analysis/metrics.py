@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kvsim.analysis.attribution import NO_CLASS, Outstanding, exposure, outstanding
+from kvsim.analysis.energy import EnergySummary, energy_of
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
 from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
@@ -125,6 +126,8 @@ class Summary:
     capacity_bytes: Mapping[str, int]
     transfers: int | None
     events: int
+    energy: EnergySummary | None
+    """What the run spent; None if the scenario has no energy figures."""
 
     def to_dict(self) -> dict[str, Any]:
         """Plain dicts, lists, numbers and strings, in field order."""
@@ -175,6 +178,7 @@ def summarise(result: RunResult) -> Summary:
         capacity_bytes={tier.name: tier.capacity_bytes for tier in result.tiers},
         transfers=len(result.records.transfers.array()) if complete else None,
         events=result.events,
+        energy=None if (energy := energy_of(result)) is None else energy.summary(),
     )
 
 

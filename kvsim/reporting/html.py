@@ -10,6 +10,7 @@ from plotly.offline import get_plotlyjs
 from kvsim.analysis.metrics import LaneSummary, Summary
 from kvsim.reporting import figures, page
 from kvsim.reporting.bounds import bounds_figure, bounds_sentence
+from kvsim.reporting.energy import energy_figure, energy_sentence
 from kvsim.reporting.fates import fate_count, side_effects
 from kvsim.reporting.style import embed
 from kvsim.reporting.text import (
@@ -154,6 +155,12 @@ def _sections(result: RunResult, summary: Summary) -> Iterator[str]:
         (embed(figures.lanes_figure(result, summary), "lanes") if used else _NO_TRANSFERS)
         + _lane_table(summary),
     )
+    if summary.energy is not None:
+        yield _section(
+            "Where the energy went",
+            energy_sentence(summary.energy),
+            embed(energy_figure(summary.energy), "energy"),
+        )
 
 
 def _section(title: str, how: str, body: str) -> str:

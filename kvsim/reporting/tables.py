@@ -11,6 +11,7 @@ from rich.text import Text
 
 from kvsim.analysis.metrics import Summary
 from kvsim.reporting.bounds import bounds_of
+from kvsim.reporting.energy import component_title, missing_sentence, per_unit_text, spent
 from kvsim.reporting.fates import prefetch_lines
 from kvsim.reporting.text import (
     NOT_RECORDED,
@@ -19,6 +20,7 @@ from kvsim.reporting.text import (
     class_title,
     count_text,
     duration_text,
+    energy_text,
     number_text,
     percent_text,
 )
@@ -50,7 +52,7 @@ def print_summary(console: Console, summary: Summary, scenario: Scenario) -> Non
 
 
 def _tables(summary: Summary) -> Iterator[Table]:
-    for table in (_latency, _time, _bounds, _hits, _lanes, _bytes):
+    for table in (_latency, _time, _bounds, _hits, _lanes, _bytes, _energy):
         yield table(summary)
 
 
@@ -160,6 +162,19 @@ def _bytes(summary: Summary) -> Table:
     return table
 
 
+def _energy(summary: Summary) -> Table:
+    table = compact_table("energy", "", "energy", "share", "")
+    table.columns[3].justify = "left"
+    if summary.energy is not None:
+        for name, energy_j, share in spent(summary.energy):
+            bar = "█" * round(share * _BAR) or "▏"
+            table.add_row(Text(component_title(name)), energy_text(energy_j), percent_text(share), bar)
+        table.add_section()
+        total = energy_text(summary.energy.energy_j["total"])
+        table.add_row(Text("total", style="bold"), total, "", per_unit_text(summary.energy))
+    return table
+
+
 def _fidelity(summary: Summary) -> Iterator[str]:
     """What compression and lossy discards have cost the reads; nothing where they cannot have."""
     parts = [
@@ -181,6 +196,8 @@ def _closing(summary: Summary) -> Iterator[str]:
         f"{count_text(summary.evictions)} evictions · {count_text(summary.discards)} discards"
     )
     yield from _fidelity(summary)
+    if summary.energy is not None and summary.energy.missing:
+        yield missing_sentence(summary.energy)
     yield (
         f"makespan {duration_text(summary.makespan_s)} · idle {duration_text(summary.idle_s)} · "
         f"{count_text(summary.events)} events"

@@ -11,6 +11,7 @@ WEIGHTS = "weights"
 """Name of a transfer without pages: a layer's compute streams its weights."""
 
 _TIME_UNITS = ((1.0, "s"), (1e-3, "ms"), (1e-6, "µs"), (1e-9, "ns"), (1e-12, "ps"))
+_ENERGY_UNITS = ((1e3, "kJ"), (1.0, "J"), (1e-3, "mJ"), (1e-6, "µJ"), (1e-9, "nJ"), (1e-12, "pJ"))
 _BYTE_UNITS = ((1 << 40, "TiB"), (1 << 30, "GiB"), (1 << 20, "MiB"), (1 << 10, "KiB"))
 _CLASS_TITLES = {
     "demand": "demand",
@@ -67,6 +68,18 @@ def bytes_text(size_bytes: int | None) -> str:
         if abs(size_bytes) >= size:
             return f"{significant(size_bytes / size)} {name}"
     return f"{size_bytes} B"
+
+
+def energy_text(energy_j: float | None) -> str:
+    """An energy such as `3.48 mJ`; `n/a` for None."""
+    if energy_j is None:
+        return NOT_RECORDED
+    if energy_j == 0:
+        return "0 J"
+    length, name = next(
+        (unit for unit in _ENERGY_UNITS if energy_j >= unit[0] * (1 - 1e-12)), _ENERGY_UNITS[-1]
+    )
+    return f"{significant(energy_j / length)} {name}"
 
 
 def percent_text(share: float | None) -> str:

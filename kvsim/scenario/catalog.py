@@ -13,7 +13,7 @@ from pydantic import Field, model_validator
 
 from kvsim.scenario.base import Count, Name, Number, Part, Share, Spec
 from kvsim.scenario.number_set import Numbers
-from kvsim.units import Bandwidth, Bytes, Duration, FlopRate
+from kvsim.units import Bandwidth, Bytes, Duration, Energy, EnergyPerBit, FlopRate
 
 __all__ = ["FP16", "FormatSpec", "GpuSpec", "LlmSpec", "SchemeRule", "SchemeSpec"]
 
@@ -40,13 +40,35 @@ class LlmSpec(Spec):
     mla: Count | None = None
     """Scalars kept per token and layer by multi-head latent attention, in place of keys and values.
     Default: no latent attention."""
+    sliding_window: Count | None = None
+    """Tokens that a layer with sliding-window attention looks back at, and so all that it has to keep. Only
+    `kvsim size` counts it; a simulated decode keeps and reads the whole context. Default: no such layers."""
+    sliding_layers: Numbers | None = None
+    """Layers that have the window, from 0: a number, a range such as `0-3`, or a list of those; given with
+    `sliding_window`. Default: none."""
     source: str = ""
     """Where the figures come from."""
+
+    @model_validator(mode="after")
+    def _window_fits_layers(self) -> Self:
+        if (self.sliding_window is None) != (self.sliding_layers is None):
+            given, other = ("window", "layers") if self.sliding_layers is None else ("layers", "window")
+            raise ValueError(f"`sliding_{given}` needs `sliding_{other}` too")
+        if self.sliding_layers is not None and self.sliding_layers.largest >= self.layers:
+            there = f"0 to {self.layers - 1}" if self.layers > 1 else "only 0"
+            largest = self.sliding_layers.largest
+            raise ValueError(f"`sliding_layers`: there is no layer {largest}: the model has {there}")
+        return self
 
     @property
     def kv_scalars_per_token_layer(self) -> int:
         """Scalars kept for one token in one layer: keys and values of all KV heads, or the latent."""
         return self.mla if self.mla is not None else 2 * self.kv_heads * self.head_dim
+
+    def window_of(self, layer: int) -> int | None:
+        """Tokens that the layer keeps at most; None: all."""
+        slides = self.sliding_layers is not None and layer in self.sliding_layers
+        return self.sliding_window if slides else None
 
     @property
     def active(self) -> int:
@@ -71,6 +93,14 @@ class GpuSpec(Spec):
     """What connects it to the host, such as `pcie5-x16`."""
     power_w: Number
     """Board power, in watts."""
+    idle_power_w: Number | None = None
+    """Power, in watts, that the board draws whatever it does; it is spent all through a run.
+    Default: unknown."""
+    mac_energy: Energy | None = None
+    """Energy of one fp16 multiply-accumulate, such as `1.4 pJ`; `source` says what the figure covers.
+    Default: unknown."""
+    read_energy: EnergyPerBit | None = None
+    """Energy to read one bit of its memory, where the roofline finds the weights. Default: unknown."""
     source: str = ""
     """Where the figures come from."""
 
@@ -171,5 +201,5 @@ class SchemeSpec(FormatSpec):
         return next((rule for rule in self.mixed if rule.fits(layer, head_group)), self)
 
 
-FP16 = SchemeSpec(name="fp16", bits=16.0, source="IEEE 754 binary16: 2 bytes a scalar")
+FP16 = SchemeSpec(name="fp16", bits=16.0, source="IEEE 754 binary16: 2 bytes a scalar (by definition)")
 """The default scheme."""

@@ -19,11 +19,11 @@ All arithmetic is rational; each result is rounded up once, to a whole tick.
 from fractions import Fraction
 from math import ceil, floor
 
-from kvsim.scenario.catalog import FormatSpec
+from kvsim.scenario.catalog import FormatSpec, LlmSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.units import TICKS_PER_SECOND
 
-__all__ = ["ComputeModel"]
+__all__ = ["ComputeModel", "decode_macs", "prefill_macs", "streamed_layer_bytes"]
 
 
 class ComputeModel:
@@ -42,7 +42,7 @@ class ComputeModel:
         self.streamed_bytes = 0
         """Bytes of weights that one layer streams over links: 0 unless `execution.weights` names a tier."""
         if execution.weights is not None and model is not None:
-            self.streamed_bytes = 2 * model.active // model.layers
+            self.streamed_bytes = streamed_layer_bytes(model)
         if self._given is not None:
             return
         if model is None or gpu is None:
@@ -133,6 +133,25 @@ class ComputeModel:
         total += (steps - streamed) * self._apply_weights
         total += (contexts - streamed_contexts) * self._attend_token
         return ceil(self._layers * total)
+
+
+def streamed_layer_bytes(model: LlmSpec) -> int:
+    """Bytes of weights that one layer streams where they come over links."""
+    return 2 * model.active // model.layers
+
+
+def decode_macs(model: LlmSpec, tokens: int, attended_tokens: int) -> int:
+    """Multiply-accumulates, half of the roofline's flops, of so many decoded tokens.
+
+    Together they attend to `attended_tokens`: each to its context.
+    """
+    return tokens * model.active + 2 * model.layers * model.heads * model.head_dim * attended_tokens
+
+
+def prefill_macs(model: LlmSpec, new_tokens: int, context_tokens: int = 0) -> int:
+    """Multiply-accumulates of `new_tokens` of a prompt that follow `context_tokens` already cached."""
+    twice_the_pairs = new_tokens * (2 * context_tokens + new_tokens + 1)
+    return new_tokens * model.active + model.layers * model.heads * model.head_dim * twice_the_pairs
 
 
 def _decimal(share: float) -> Fraction:

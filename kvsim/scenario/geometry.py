@@ -36,6 +36,7 @@ __all__ = [
     "page_bytes",
     "page_places",
     "page_scalars",
+    "read_pages",
     "scalars_of",
     "tier_formats",
     "tier_scheme",
@@ -137,6 +138,15 @@ def full_pages(work: DenseDecode | SparseDecode, step: int) -> int:
     return (work.context_tokens + step) // work.page_tokens
 
 
+def read_pages(work: DenseDecode | SparseDecode, step: int) -> int:
+    """Full pages of one sequence that a layer reads in a step."""
+    readable = full_pages(work, step)
+    if isinstance(work, SparseDecode):
+        parts = (work.sink_tokens, work.recent_tokens, work.top_k_tokens)
+        readable = min(readable, sum(-(-tokens // work.page_tokens) for tokens in parts))
+    return readable
+
+
 def layer_pages(scenario: Scenario) -> int | None:
     """Most pages that one layer access needs together; None if that is up to a trace or to custom code.
 
@@ -152,11 +162,7 @@ def layer_pages(scenario: Scenario) -> int | None:
     if not isinstance(work, (DenseDecode, SparseDecode)):
         return None
     steps = min(work.steps, scenario.execution.max_steps or work.steps)
-    readable = full_pages(work, steps - 1)
-    if isinstance(work, SparseDecode):
-        parts = (work.sink_tokens, work.recent_tokens, work.top_k_tokens)
-        readable = min(readable, sum(-(-tokens // work.page_tokens) for tokens in parts))
-    return work.batch * readable
+    return work.batch * read_pages(work, steps - 1)
 
 
 def cached_steps(work: Layers, steps: int | None = None) -> int:

@@ -6,7 +6,7 @@ from pydantic import Field
 
 from kvsim.scenario.base import Count, Flag, Name, Part, Share, Spec
 from kvsim.scenario.catalog import SchemeSpec
-from kvsim.units import Bandwidth, Bytes, Capacity, Duration
+from kvsim.units import Bandwidth, Bytes, Capacity, Duration, EnergyPerBit
 
 __all__ = ["BusSpec", "HierarchySpec", "LinkSpec", "TierSpec"]
 
@@ -40,6 +40,11 @@ class TierSpec(Spec):
     """Share of the capacity above which pages are demoted in the background. Default: never."""
     low_watermark: Share | None = None
     """Share of the capacity at which the background demotion stops. Given with `high_watermark`."""
+    read_energy: EnergyPerBit | None = None
+    """Energy to read one bit of it, such as `6 pJ/bit`; its `source` says what the figure covers.
+    Default: unknown."""
+    write_energy: EnergyPerBit | None = None
+    """Energy to write one bit of it. Default: unknown."""
     source: str = ""
     """Where the figures come from."""
 
@@ -80,6 +85,8 @@ class LinkSpec(Spec):
     technology: str | None = None
     """What the link physically is, such as `pcie5-x16`. Only used to warn about a bandwidth that it cannot
     have. Default: judged by the link's name."""
+    energy: EnergyPerBit | None = None
+    """Energy to move one bit over it, in either direction. Default: unknown."""
     source: str = ""
     """Where the figures come from."""
 

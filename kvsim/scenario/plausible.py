@@ -1,4 +1,4 @@
-"""Settings that can be simulated but that no hardware has: reasons for a warning."""
+"""Settings that no hardware has, or of which a part is not simulated: reasons for a warning."""
 
 import re
 from collections.abc import Iterator
@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from kvsim.scenario.checks import Finding
 from kvsim.scenario.hierarchy import LinkSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.workload import DenseDecode, Mooncake, SparseDecode
 from kvsim.units import format_bandwidth
 
 __all__ = ["doubts"]
@@ -20,7 +21,8 @@ _OTHERS_GB = (
 
 
 def doubts(scenario: Scenario) -> Iterator[Finding]:
-    """What is hard to believe about a scenario that can be simulated."""
+    """What is hard to believe about a scenario that can be simulated, or not simulated about it."""
+    yield from _window(scenario)
     for index, link in enumerate(scenario.hierarchy.links):
         limit = _limit(link)
         if limit is None:
@@ -33,6 +35,21 @@ def doubts(scenario: Scenario) -> Iterator[Finding]:
                     f"{format_bandwidth(value)} is more than {what} can carry, {gigabytes:g} GB/s a direction"
                 )
                 yield ("hierarchy", "links", index, field), excess
+
+
+def _window(scenario: Scenario) -> Iterator[Finding]:
+    """A model's sliding window that is shorter than the contexts of the workload."""
+    model, work = scenario.model, scenario.workload
+    if model is None or model.sliding_window is None:
+        return
+    if isinstance(work, (DenseDecode, SparseDecode)):
+        exceeded = work.context_tokens + work.steps > model.sliding_window
+    else:  # the contexts of requests stand in their trace
+        exceeded = isinstance(work, Mooncake) and work.block_bytes is None
+    if exceeded:
+        window = f"the window of {model.sliding_window} tokens of layers {model.sliding_layers}"
+        message = f"{window} is not modelled: they keep and read the whole context"
+        yield ("model", "sliding_window"), message
 
 
 def _limit(link: LinkSpec) -> tuple[float, str] | None:

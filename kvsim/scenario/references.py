@@ -3,18 +3,21 @@
 `gpu: h100-sxm`, `model: llama-3.1-8b`, `scheme: fp16` (of the scenario and of a tier) and
 `hierarchy: kv-hierarchy-lab` are names, or mappings with the name under `preset` and keys that refine the
 entry. A rule of a mixed scheme is such a mapping. A link takes its defaults from `link: pcie5-x16`, a tier
-from `memory: ddr5-4800-x8`; own keys win.
+from `memory: ddr5-4800-x8`; own keys win. In place of a model's name the path of its `config.json` or GGUF
+file may stand, relative to the file that says so.
 """
 
 from functools import cache
-from typing import Literal
+from pathlib import Path as FilePath
+from typing import Any, Literal
 
-from kvsim.errors import ScenarioError, nearest
+from kvsim.errors import KvsimError, ScenarioError, nearest
 from kvsim.scenario.document import read_file
+from kvsim.scenario.model_file import is_model_path, read_model
 from kvsim.scenario.shipped import data_folder, displayed
-from kvsim.scenario.tree import Node, Path, Problems, label, merge, spelled_out
+from kvsim.scenario.tree import Node, Origin, Path, Problems, label, merge, plain, spelled_out
 
-__all__ = ["CATALOGS", "Catalog", "catalog", "expand", "expand_at", "own_keys", "reference_keys"]
+__all__ = ["CATALOGS", "Catalog", "catalog", "entry", "expand", "expand_at", "own_keys", "reference_keys"]
 
 Catalog = Literal["gpus", "llms", "schemes", "links", "memories", "hierarchies"]
 
@@ -59,11 +62,29 @@ def catalog(kind: Catalog) -> dict[str, Node]:
     return entries
 
 
+def entry(kind: Catalog, name: str) -> dict[str, Any]:
+    """One entry of a catalog as plain data; KvsimError that names the nearest if there is none."""
+    data: dict[str, Any] = plain(_entry(kind, name))
+    return data
+
+
+def _entry(kind: Catalog, name: object) -> Node:
+    found = catalog(kind).get(name) if isinstance(name, str) else None
+    if found is None:
+        raise KvsimError(_unknown(kind, name))
+    return found
+
+
 def own_keys(node: Node, path: Path) -> dict[str, Node]:
     """What a mapping at that path says itself, without what an entry of the catalog has put there."""
     kind, key = _PLACES[_general(path)]
     entry_file = displayed(data_folder("models") / f"{kind}.yaml")
-    return {name: value for name, value in node.value.items() if name != key and value.at.file != entry_file}
+
+    def is_own(value: Node) -> bool:
+        read = value.at.line is None and is_model_path(value.at.file)
+        return value.at.file != entry_file and not read
+
+    return {name: value for name, value in node.value.items() if name != key and is_own(value)}
 
 
 def reference_keys(path: Path) -> tuple[str, ...]:
@@ -104,12 +125,36 @@ def expand_at(node: Node, path: Path, problems: Problems, top: Node) -> Node:
     own = Node({k: v for k, v in long.value.items() if k != key}, long.at, long.key_at)
     if reference.value is None:
         return own
-    entry = catalog(kind).get(reference.value) if isinstance(reference.value, str) else None
-    if entry is None:
-        where = path if long is not node else (*path, key)
-        problems.add(where, reference.at, _unknown(kind, reference.value), label(top, where))
+    where = path if long is not node else (*path, key)
+    try:
+        found = _found(kind, reference)
+    except KvsimError as error:
+        problems.add(where, reference.at, str(error), label(top, where))
         return own
-    return merge(entry, own)
+    return merge(found, own)
+
+
+def _found(kind: Catalog, reference: Node) -> Node:
+    """What a reference names: an entry of the catalog, or the model of a file. Raises KvsimError."""
+    name = reference.value
+    if kind == "llms" and is_model_path(name):
+        return _of_file(name, (reference.at.folder or FilePath()) / FilePath(name).expanduser())
+    return _entry(kind, name)
+
+
+def _of_file(name: str, path: FilePath) -> Node:
+    """The model of a file; its values have no line, by which they are known later."""
+    try:
+        spec = read_model(path, name).spec
+    except ScenarioError as error:
+        raise KvsimError(f"{name!r}: {error.problems[0].message}") from None
+    at = Origin(name)
+
+    def node(value: object) -> Node:
+        return Node([node(item) for item in value] if isinstance(value, list) else value, at, at)
+
+    fields = spec.model_dump(mode="json", exclude_none=True)
+    return Node({key: node(value) for key, value in fields.items()}, at)
 
 
 def _unknown(kind: Catalog, name: object) -> str:

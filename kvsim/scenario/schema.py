@@ -3,6 +3,7 @@
 from typing import Any, get_args
 
 from kvsim.scenario.catalog import SchemeRule
+from kvsim.scenario.model_file import MODEL_SUFFIXES
 from kvsim.scenario.references import CATALOGS, Catalog, catalog
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import WorkloadSpec
@@ -42,11 +43,13 @@ def schema() -> dict[str, Any]:
 def _with_reference(spec: dict[str, Any], kind: Catalog, key: str) -> dict[str, Any]:
     """The spec, or the name of a catalog entry, or a mapping that refines one."""
     what = CATALOGS[kind]
-    names = {
+    names: dict[str, Any] = {
         "type": "string",
         "enum": list(catalog(kind)),
         "description": f"Name of a {what} in the catalog.",
     }
+    if kind == "llms":
+        names = _or_file(names)
     refined = {**spec, "properties": {key: names, **spec["properties"]}}
     required = refined.pop("required", [])
     if spec["title"] == SchemeRule.__name__:  # a name alone would not say which pages it is for
@@ -54,6 +57,16 @@ def _with_reference(spec: dict[str, Any], kind: Catalog, key: str) -> dict[str, 
     if key == "preset":  # the name alone will do, and stands for all that is required
         return {"anyOf": [names, refined]}
     return {**refined, "required": [field for field in required if field == "name"]}  # a base may give more
+
+
+def _or_file(names: dict[str, Any]) -> dict[str, Any]:
+    """The names, or the path of a model's file."""
+    endings = "|".join(suffix.removeprefix(".") for suffix in MODEL_SUFFIXES)
+    description = (
+        f"{names['description']} Or the path of its config.json or GGUF file, relative to this file."
+    )
+    path = {"type": "string", "pattern": rf"\.({endings})$", "description": "Path of a model's file."}
+    return {"description": description, "anyOf": [names, path]}
 
 
 def _allow_empty(made: Any) -> Any:

@@ -13,6 +13,7 @@ from kvsim.errors import SimulationError
 from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_placement, make_prefetch
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
+from kvsim.sim.attended import AttendedBytes
 from kvsim.sim.audit import Books, audit
 from kvsim.sim.decode import (
     ConcurrentDecoder,
@@ -94,6 +95,8 @@ class Simulation:
         _place(self.hierarchy, workload.initial_pages, scenario)
         for tier, used in zip(self.topology.tiers, self.hierarchy.used, strict=True):
             tier.furnish(used)
+        if self.residency.uniform is None and scenario.hierarchy.tiers[0].read_energy is not None:
+            self.hierarchy.attended = AttendedBytes(self.residency)
         self.decoder = self._decoder()
         self.decoder.decoding = fused_decoding(self.kinds, workload.page_scalars)
         if execution.dma.prefetch_queue and self.decoder.guess is not None:
@@ -210,7 +213,13 @@ class Simulation:
             lost=hierarchy.lost,
             formats=self._formats(total["accesses"]),
             weights_bytes=max(weights.values(), default=0),
+            attended_bytes=self._attended_bytes(total["accesses"]),
         )
+
+    def _attended_bytes(self, accesses: int) -> int | None:
+        if self.residency.uniform is not None:
+            return self.hierarchy.reads_in_tier_0(accesses) * self.residency.uniform[0]
+        return None if self.hierarchy.attended is None else self.hierarchy.attended.total
 
     def _formats(self, accesses: int) -> tuple[FormatReads, ...]:
         if self.hierarchy.fidelity is not None:

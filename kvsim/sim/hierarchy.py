@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from kvsim.errors import SimulationError
 from kvsim.policies.base import EvictionPolicy, PlacementPolicy
 from kvsim.scenario.hierarchy import TierSpec
+from kvsim.sim.attended import AttendedBytes
 from kvsim.sim.fidelity import Fidelity
 from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
@@ -70,6 +71,8 @@ class Hierarchy:
         """Bytes of pages that moves and reads in place take from each tier."""
         self.written_bytes = [0] * len(specs)
         """Bytes of pages that moves put into each tier."""
+        self.attended: AttendedBytes | None = None
+        """Sums what compute reads in tier 0, where that does not follow from the number of reads."""
         self.placement = placement
         self._staging = [spec.access == "stage" for spec in specs]
         self._stages = placement.watches or any(self._staging)
@@ -113,6 +116,8 @@ class Hierarchy:
             self._attended(plan, access.mass)
         if self.fidelity is not None:
             self.fidelity.read(pages)
+        if self.attended is not None:
+            self.attended.read(plan)
         if self._watermarks:
             self.balance()
         if self._watermarks or plan.hits < len(pages):
@@ -228,6 +233,13 @@ class Hierarchy:
             else:
                 self._misses(tier, [page])
                 self._fetch(plan, page, tier, cls)
+
+    def reads_in_tier_0(self, accesses: int) -> int:
+        """Of so many page reads, those that compute makes in tier 0: not skipped, and not in place below."""
+        below = sum(found for found, direct in zip(self.found, self._direct, strict=True) if direct)
+        if self._appears and self._direct[self._last]:
+            below += self.absent
+        return accesses - self.lost - below
 
     def _misses(self, tier: int, pages: list[int]) -> None:
         if tier == LOST:

@@ -124,3 +124,5 @@ class RunResult:
     """The other reads; a single entry where all formats are equally faithful."""
     weights_bytes: int = 0
     """Bytes of weights that layers streamed while they computed."""
+    attended_bytes: int | None = None
+    """Bytes of pages that compute read in tier 0. None: sizes differ, and tier 0 has no `read_energy`."""

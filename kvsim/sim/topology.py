@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from heapq import heappop, heappush
 from typing import Literal
 
 from simpy import Environment
 
-from kvsim.errors import SimulationError
 from kvsim.scenario.catalog import FP16
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
+from kvsim.scenario.routes import links_between, other_end
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.kernel import CopyKernel
 from kvsim.sim.kinds import Formats, Kinds
@@ -140,7 +139,7 @@ def _plan(planner: _Planner, known: dict[tuple[int, int, Path], int]) -> _Plan:
 
 
 class _Planner:
-    """Finds paths: fewest links, then least latency, then order of declaration."""
+    """Makes paths of links: what is passed on the way, and what limits it there."""
 
     def __init__(self, hierarchy: HierarchySpec, formats: Formats) -> None:
         self.hierarchy = hierarchy
@@ -149,12 +148,12 @@ class _Planner:
 
     def path(self, source: int, target: int, *, in_place: bool = False) -> Path:
         """The legs from `source` to `target`; `in_place`: nothing is written at the target."""
-        links = self._shortest(source, target)
+        links = links_between(self.hierarchy, source, target)
         tiers = self.hierarchy.tiers
         legs: list[Leg] = []
         here = source
         for position, link in enumerate(links):
-            there = self._other_end(link, here)
+            there = other_end(self.hierarchy, link, here)
             final = position == len(links) - 1
             written = not (final and in_place)
             limits = [tiers[here].read_bandwidth, tiers[there].write_bandwidth if written else None]
@@ -190,28 +189,6 @@ class _Planner:
             wire = int(before.decompress * before.density / after.density)
             return [*legs, Leg("codec", "codec", "up", max(1, wire), 0, before.compute_share)]
         return legs
-
-    def _shortest(self, source: int, target: int) -> list[LinkSpec]:
-        links = self.hierarchy.links
-        heap: list[tuple[int, int, tuple[int, ...], int]] = [(0, 0, (), source)]
-        seen: set[int] = set()
-        while heap:
-            count, latency, taken, here = heappop(heap)
-            if here == target:
-                return [links[i] for i in taken]
-            if here in seen:
-                continue
-            seen.add(here)
-            for i, link in enumerate(links):
-                if self.hierarchy.tiers[here].name in link.between:
-                    there = self._other_end(link, here)
-                    heappush(heap, (count + 1, latency + link.latency, (*taken, i), there))
-        names = [self.hierarchy.tiers[k].name for k in (source, target)]
-        raise SimulationError(f"no route from tier {names[0]} to tier {names[1]}")
-
-    def _other_end(self, link: LinkSpec, here: int) -> int:
-        near, far = (self.numbers[name] for name in link.between)
-        return far if here == near else near
 
 
 def _rate(link: LinkSpec, leg: Leg) -> int:

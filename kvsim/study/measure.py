@@ -41,8 +41,10 @@ _BY_TIER = (
     "peak_bytes",
     "capacity_bytes",
 )
-_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format")
-_NO_NUMBERS = ("scenario", "records")
+_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format", "energy_j")
+_NO_NUMBERS = ("scenario", "records", "energy")
+_ENERGY = ("energy_j", "energy_per_token_j", "energy_per_step_j")
+"""Figures inside `Summary.energy`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,7 @@ def figure(result: RunResult, summary: Summary, path: str) -> Number:
     if path == "misses":
         return result.accesses - hits
     first, _, rest = path.partition(".")
-    return _below(getattr(summary, first, None), rest)
+    return _below(getattr(summary.energy if first in _ENERGY else summary, first, None), rest)
 
 
 def _below(value: Any, path: str) -> Number:
@@ -124,7 +126,7 @@ def metric_problem(name: str, tiers: Sequence[str]) -> str | None:
     `tiers` are the names of the tiers there are, empty if that is not known.
     """
     first, dot, rest = name.partition(".")
-    known = [*(each.name for each in fields(Summary) if each.name not in _NO_NUMBERS), *_EXTRA]
+    known = [*(each.name for each in fields(Summary) if each.name not in _NO_NUMBERS), *_EXTRA, *_ENERGY]
     if first not in known:
         return f"{name!r} is no figure of a run{_hint(first, known)} (known: {', '.join(known)})"
     parts = tuple(tiers) if first in _BY_TIER else _PARTS.get(first)

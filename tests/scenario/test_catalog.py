@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Iterator
 from fractions import Fraction
@@ -11,7 +12,7 @@ import pytest
 
 from kvsim.scenario.base import Spec
 from kvsim.scenario.catalog import FP16, GpuSpec, LlmSpec, SchemeSpec
-from kvsim.scenario.hierarchy import LinkSpec, TierSpec
+from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
 from kvsim.scenario.loader import loads_mapping
 from kvsim.scenario.references import CATALOGS, catalog
 from kvsim.scenario.shipped import data_folder
@@ -64,6 +65,11 @@ class TestEveryEntry:
     @pytest.mark.parametrize(("kind", "name"), list(entries()))
     def test_says_where_it_comes_from(self, kind: str, name: str) -> None:
         assert len(entry(kind, name)["source"]) > 10
+
+    @pytest.mark.parametrize(("kind", "name"), list(entries()))
+    def test_says_what_is_measured_what_promised_and_what_neither(self, kind: str, name: str) -> None:
+        said = r"measured|published|vendor (figure|range)|derived|computed|by definition|a choice"
+        assert re.search(said, entry(kind, name)["source"])
 
     @pytest.mark.parametrize(("kind", "name"), list(entries()))
     def test_is_valid_and_plausible(self, kind: str, name: str) -> None:
@@ -163,6 +169,43 @@ class TestPcie5:
         link = self.link()
         assert link.bandwidth_down is not None
         assert self.gib_per_s(link, 4096 << index, link.bandwidth_down) == pytest.approx(measured, rel=0.12)
+
+
+class TestHierarchies:
+    @staticmethod
+    def load(name: str) -> HierarchySpec:
+        work = {"kind": "dense_decode", "context_tokens": 4096, "steps": 2}
+        data = {"name": "s", "model": "smollm2-135m", "gpu": "t4", "hierarchy": name, "workload": work}
+        return loads_mapping(data).hierarchy
+
+    @pytest.mark.parametrize(
+        ("name", "gpu"),
+        [
+            ("t4-colab", "t4"),
+            ("l4", "l4"),
+            ("a100-80g", "a100-80-sxm"),
+            ("h100-dram-nvme", "h100-sxm"),
+            ("gh200", "gh200"),
+            ("h100-cxl", "h100-sxm"),
+            ("four-level", "h100-sxm"),
+        ],
+    )
+    def test_the_first_tier_is_a_part_of_the_gpu_s_memory_and_the_others_are_slower(
+        self, name: str, gpu: str
+    ) -> None:
+        card, tiers = spec("gpus", gpu), self.load(name).tiers
+        assert isinstance(card, GpuSpec)
+        assert tiers[0].read_bandwidth == card.bandwidth
+        assert isinstance(tiers[0].capacity, int)
+        assert tiers[0].capacity < card.memory
+        assert entry("gpus", gpu)["host_link"] in str(entry("hierarchies", name)["links"])
+        speeds = [tier.read_bandwidth or 0 for tier in tiers]
+        assert speeds == sorted(speeds, reverse=True)
+
+    def test_the_fourth_level_is_remote(self) -> None:
+        hierarchy = self.load("four-level")
+        assert [tier.name for tier in hierarchy.tiers] == ["hbm", "dram", "nvme", "remote"]
+        assert [link.technology for link in hierarchy.links if "remote" in link.between] == ["rdma"]
 
 
 class TestSpecs:

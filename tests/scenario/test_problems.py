@@ -49,6 +49,13 @@ SINGLE = [
     ),
     ("seed: 3", "colour: red", "colour", "colour", "unknown key (known: name"),
     ("64 KiB", "64 GB/s", "64 GB/s", "hierarchy.tiers.hbm.capacity", "is a bandwidth, not a size"),
+    (
+        "64 KiB",
+        "64 KiB\n      read_energy: 6 pJ",
+        "6 pJ",
+        "hierarchy.tiers.hbm.read_energy",
+        "'6 pJ' is an energy, not an energy per bit",
+    ),
     ("64 KiB", "-64 KiB", "-64 KiB", "hierarchy.tiers.hbm.capacity", "must be greater than 0"),
     ("64 KiB", "0 KiB", "0 KiB", "hierarchy.tiers.hbm.capacity", "must be greater than 0"),
     (

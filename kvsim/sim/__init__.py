@@ -34,10 +34,9 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
     moves that become ready in a row at one occasion (an announcement, a layer's end, its reads in place, a
     round of guesses, an arrival) cross as one transfer if they are of pages of rising number without a gap,
     of one class, on one route, and not too many. All have the class and the place of the first; if one is
-    wanted more urgently, all are; the room and the waiters of each are seen to in their order. What a move
-    waits for is as urgent as itself: the earlier moves of its page; and a move that a layer waits for is a
-    demand. A transfer
-    needs a slot between its two tiers, in its direction, where slots are limited, and one of its class, where
+    wanted more urgently, all are; the room and the waiters of each are seen to in their order. What a demand
+    waits for is a demand: the earlier moves of its page; so is whatever a layer waits for. A transfer needs a
+    slot between its two tiers, in its direction, where slots are limited, and one of its class, where
     the class is; a paced class lets the next go when the bytes of the last would be across at its bandwidth.
     Slots go to the most urgent class that may have one, in it to the first that was ready. A transfer keeps
     the slot of the class it was launched with; one that is wanted more urgently before that asks for a slot

@@ -136,8 +136,8 @@ class ConcurrentMover:
             before.successor = move
             move.predecessor = before
             move.blocked = 1
-            if move.room or move.route is not NO_ROUTE:  # nobody waits for a drop
-                self.hurry((before,), move.cls)
+            if move.cls == DEMAND and (move.room or move.route is not NO_ROUTE):  # nobody waits for a drop
+                self.hurry((before,), DEMAND)
         if move.room and not self.tiers[move.target].request(move):
             move.blocked += 1
         if not move.blocked:

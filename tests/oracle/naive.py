@@ -143,7 +143,8 @@ class Naive:
             task.settled = True
         else:
             task.before = before
-            self._hurry([before], task.cls)
+            if task.cls == Cls.DEMAND:
+                self._hurry([before])
             self.after.setdefault(before, []).append(settled)
 
     # --- room -------------------------------------------------------------------------------------
@@ -219,8 +220,8 @@ class Naive:
         alike = [other for other in flying if other.launched == task.cls]
         return (limit is None or len(flying) < limit) and (of_class is None or len(alike) < of_class)
 
-    def _hurry(self, tasks: list[Task], cls: Cls = Cls.DEMAND) -> None:
-        """The tasks are wanted more urgently, and so are the earlier ones of their pages that they wait for.
+    def _hurry(self, tasks: list[Task]) -> None:
+        """The tasks are awaited now, and so are the earlier ones of their pages that they wait for.
 
         What only its old class held back goes, in the order of the queue.
         """
@@ -228,7 +229,7 @@ class Naive:
         for task in tasks:
             waiting: Task | None = task
             while waiting is not None and not waiting.committed:
-                waiting.hurry(cls)
+                waiting.hurry(Cls.DEMAND)
                 wanted.append(waiting.leader or waiting)
                 waiting = waiting.before
         for task in self.queued:

@@ -15,6 +15,7 @@ from oracle.bridge import ExplicitWorkload
 from kvsim.policies import PlacementPolicy
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
+from kvsim.sim.records import BACKGROUND, DEMAND
 from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
 from kvsim.workloads.base import LayerAccess, Step
@@ -150,6 +151,9 @@ def test_a_migration_happens_in_the_background_and_its_page_is_waited_for(
     assert result.makespan_ticks == (100 + 1000) + (50 + 50 + 1000)
     assert moved(result) == [(0, 2, 0), (5, 2, 1), (5, 1, 0)]
     assert result.migrated == ((2, 1, 1),)
+    transfers = result.records.transfers
+    assert transfers.column("issued_cls").tolist() == [DEMAND, BACKGROUND, DEMAND]
+    assert transfers.column("cls").tolist() == [DEMAND] * 3  # what a demand waits for is one
 
 
 def test_a_synchronous_machine_pays_for_migrations_on_the_step_that_causes_them(

@@ -153,7 +153,7 @@ def _verdict(tuned: Tuned) -> str:
 def _confidence(tuned: Tuned) -> str:
     tried, settings = len(tuned.trials), tuned.settings
     if tuned.complete:
-        return f"The best of all {count_text(settings)} settings."
+        return f"All {count_text(settings)} settings were tried."
     told = f"{count_text(tried)} tried, of {count_text(settings)} settings"
     if tuned.settled:
         return f"{told}: no change of a single field to another of its values makes it better."

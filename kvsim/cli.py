@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kvsim import __version__
+from kvsim.capacity_cli import capacity_command
 from kvsim.catalog_cli import catalog_command
 from kvsim.errors import ScenarioError
 from kvsim.explain_cli import explain_command
@@ -28,6 +29,7 @@ from kvsim.reported import reported
 from kvsim.size_cli import size_command
 from kvsim.study_cli import experiment_command
 from kvsim.trace_cli import app as trace_app
+from kvsim.tune_cli import tune_command
 
 if TYPE_CHECKING:
     from kvsim.api import Run
@@ -176,6 +178,8 @@ app.command("experiment")(reported()(experiment_command))
 app.command("explain")(reported()(explain_command))
 app.command("catalog")(reported()(catalog_command))
 app.command("size")(reported()(size_command))
+app.command("capacity")(reported()(capacity_command))
+app.command("tune")(reported()(tune_command))
 
 
 @contextmanager

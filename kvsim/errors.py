@@ -13,6 +13,7 @@ __all__ = [
     "KvsimError",
     "Problem",
     "RegistryError",
+    "RoomError",
     "ScenarioError",
     "ScenarioWarning",
     "SimulationError",
@@ -74,6 +75,10 @@ class ScenarioError(KvsimError):
 
     def __str__(self) -> str:
         return "\n".join(str(problem) for problem in self.problems)
+
+
+class RoomError(ScenarioError):
+    """Nothing is wrong with a scenario but that its pages do not fit the memories."""
 
 
 class TraceError(KvsimError):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
 from kvsim import __version__
 from kvsim.errors import KvsimError
-
-if TYPE_CHECKING:
-    from kvsim.study.runner import Progress
+from kvsim.run_bar import run_bar
 
 __all__ = ["experiment_command"]
 
@@ -76,7 +71,7 @@ def experiment_command(
         study_images.check_images()
     if out is not None:
         study_output.prepare(out, resume=resume)
-    with _bar() as progress:
+    with run_bar() as progress:
         rows = runner.run_study(
             study,
             __version__,
@@ -92,18 +87,3 @@ def experiment_command(
     study_tables.print_study(Console(highlight=False), study.spec, rows, verdicts)
     if out is not None:
         typer.echo(f"wrote {out}", err=True)
-
-
-@contextmanager
-def _bar() -> Iterator[Progress | None]:
-    """A progress bar over the runs, on a terminal only."""
-    if not sys.stderr.isatty():
-        yield None
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
-        runs = bar.add_task("runs", total=None)
-        yield lambda finished, total: bar.update(runs, completed=finished, total=total)

@@ -14,7 +14,7 @@ from kvsim.reporting.text import (
     significant,
 )
 from kvsim.study.claims import Case, CaseWord, Verdict
-from kvsim.study.measure import Number
+from kvsim.study.measure import Number, kind_of
 from kvsim.study.select import Row
 from kvsim.study.spec import ClaimSpec
 
@@ -30,20 +30,6 @@ __all__ = [
     "varied",
     "word_of",
 ]
-
-_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation", "overlapped")
-
-
-def kind_of(metric: str) -> str:
-    """What a figure is: `time`, `bytes`, `share`, `count` or `number`, by its name."""
-    parts = metric.split(".")
-    if any(part.endswith("_per_s") for part in parts):
-        return "number"
-    if any(part.endswith("_s") for part in parts):
-        return "time"
-    if any(part == "bytes" or part.startswith("bytes_by") or part.endswith("_bytes") for part in parts):
-        return "bytes"
-    return "share" if any(part in _SHARES for part in parts) else "number"
 
 
 def figure_text(metric: str, value: Number) -> str:

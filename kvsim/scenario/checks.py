@@ -35,6 +35,8 @@ class Rule:
 
     needs: tuple[str, ...]
     check: Callable[[Scenario], Iterator[Finding]]
+    of_room: bool = False
+    """Whether all it finds is that pages do not fit."""
 
 
 def cross_check(scenario: Scenario) -> list[Finding]:
@@ -319,8 +321,8 @@ RULES = (
     Rule(("workload",), _sparse_reads_something),
     Rule(("workload", "scheme"), _layers),
     Rule(_SHAPE, _mixed),
-    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.access", "execution.max_steps"), _room),
-    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive"), _inclusive_room),
-    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive", "policy.placement"), _context_room),
+    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.access", "execution.max_steps"), _room, of_room=True),
+    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive"), _inclusive_room, of_room=True),
+    Rule((*_SHAPE, _SIZES, "hierarchy.tiers.*.inclusive", "policy.placement"), _context_room, of_room=True),
 )
 """Every cross check, in the order of its findings."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from kvsim.errors import Problem, ScenarioError, ScenarioWarning, nearest
+from kvsim.errors import Problem, RoomError, ScenarioError, ScenarioWarning, nearest
 from kvsim.scenario import overrides as override_module
 from kvsim.scenario.checks import RULES, Check, Finding
 from kvsim.scenario.document import read_file, read_text
@@ -35,8 +35,8 @@ def load(source: str | FilePath, overrides: Sequence[str] = (), checks: Sequence
     """The scenario of a file, or the shipped one of that name.
 
     `overrides` are texts such as ``"hierarchy.tiers.hbm.capacity=80 GiB"``, applied in order. `checks` are
-    further checks, run with those of this floor. Raises ScenarioError with every problem found; warns with
-    ScenarioWarning of settings that no hardware has.
+    further checks, run with those of this floor. Raises ScenarioError with every problem found (RoomError
+    where all of them are that pages do not fit); warns with ScenarioWarning of settings that no hardware has.
     """
     problems = Problems()
     path = find(source, available_scenarios(), "scenario", problems)
@@ -162,10 +162,17 @@ def _finish(
     _locate_trace(root, problems)
     scenario = _validate(root, checks, problems)
     if problems.found or scenario is None:
-        raise ScenarioError(problems.ordered())
+        kind = RoomError if scenario is not None and _only_room(scenario, problems) else ScenarioError
+        raise kind(problems.ordered())
     for path, message in doubts(scenario):
         warnings.warn(str(_problem(root, path, message)), ScenarioWarning, stacklevel=3)
     return scenario
+
+
+def _only_room(scenario: Scenario, problems: Problems) -> bool:
+    """Whether every problem is that pages of the scenario do not fit."""
+    said = {message for rule in RULES if rule.of_room for _, message in rule.check(scenario)}
+    return all(problem.message in said for _, problem in problems.found)
 
 
 def _locate_trace(root: Node, problems: Problems) -> None:

@@ -108,6 +108,10 @@ class Table:
         self._blocks.append(values.reshape(-1, len(self.columns)))
         self._values.clear()
 
+    def last(self) -> list[int]:
+        """The row added last; there must be one."""
+        return self._values[-len(self.columns) :] or self._blocks[-1][-1].tolist()
+
     def array(self) -> NDArray[np.int64]:
         """All rows, shape (rows, columns); none if the table is not kept."""
         if not self.keep:

@@ -16,7 +16,7 @@ from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import PrefetchInfo, RunResult
 
-__all__ = ["Measured", "Number", "Task", "figure", "measure", "metric_problem"]
+__all__ = ["Measured", "Number", "Task", "figure", "kind_of", "measure", "metric_problem"]
 
 Number = int | float | None
 """A figure of a run; None where the run does not have it."""
@@ -45,6 +45,7 @@ _BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format", "en
 _NO_NUMBERS = ("scenario", "records", "energy")
 _ENERGY = ("energy_j", "energy_per_token_j", "energy_per_step_j")
 """Figures inside `Summary.energy`."""
+_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation", "overlapped")
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,6 +119,18 @@ def _below(value: Any, path: str) -> Number:
         return None
     first, _, rest = path.partition(".")
     return _below(getattr(value, first, None), rest)
+
+
+def kind_of(metric: str) -> str:
+    """What a figure is: `time`, `bytes`, `share`, `count` or `number`, by its name."""
+    parts = metric.split(".")
+    if any(part.endswith("_per_s") for part in parts):
+        return "number"
+    if any(part.endswith("_s") for part in parts):
+        return "time"
+    if any(part == "bytes" or part.startswith("bytes_by") or part.endswith("_bytes") for part in parts):
+        return "bytes"
+    return "share" if any(part in _SHARES for part in parts) else "number"
 
 
 def metric_problem(name: str, tiers: Sequence[str]) -> str | None:

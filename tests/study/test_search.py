@@ -17,7 +17,7 @@ import kvsim
 from kvsim.analysis.cost import Prices, token_cost, tokens_per_second
 from kvsim.errors import KvsimError, RoomError, ScenarioError
 from kvsim.reporting.found import found_data
-from kvsim.sim.records import STEP_COLUMNS
+from kvsim.sim.records import STEP_COLUMNS, Table
 from kvsim.study.objective import Objective, parse_objective
 from kvsim.study.search import Bracket, Found, search
 from kvsim.study.watch import watch
@@ -159,6 +159,15 @@ def test_a_run_is_given_up_once_its_objective_is_lost(reads: Path, objective: st
     outcome = found(reads, "workload.reads", objective, overrides=room, low=300, high=300).outcome(300)
     assert outcome is not None
     assert (outcome.given_up, outcome.steps, outcome.number) == (True, steps, None)
+
+
+def test_the_last_row_of_a_table_is_known_after_it_has_been_packed() -> None:
+    table = Table(("step", "end"))
+    table.add((1, 10))
+    table.add((2, 20))
+    assert table.last() == [2, 20]
+    table.array()  # packs
+    assert table.last() == [2, 20]
 
 
 METRICS = [

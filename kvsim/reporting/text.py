@@ -25,6 +25,7 @@ _CAUSE_TITLES = {
     "codec": "codec",
     "late_prefetch": "late prefetch",
     "copy_kernel": "copy kernel",
+    "decision": "placement decision",
 }
 
 

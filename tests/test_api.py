@@ -13,7 +13,7 @@ import kvsim
 from kvsim.errors import ScenarioError
 from kvsim.scenario.scenario import Scenario
 
-CAUSES = ("demand_queueing", "demand_service", "room", "codec", "late_prefetch", "copy_kernel")
+CAUSES = ("demand_queueing", "demand_service", "room", "codec", "late_prefetch", "copy_kernel", "decision")
 
 
 class TestLoad:

@@ -17,7 +17,8 @@ from kvsim.sim.records import TransferClass
 from kvsim.sim.result import RunResult
 
 NO_CLASS = -1
-"""Class of a wait that no transfer ended: a new page waited for room, or kernels took from compute."""
+"""Class of a wait that no transfer ended: a new page waited for room, kernels took from compute, or the
+placement policy decided."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,7 +73,7 @@ class Summary:
     """Time steps waited, by cause, and `total`."""
     exposed_by_class_s: Mapping[str, float] | None
     """The same time by the class with which the transfer that ended the wait was issued; `none` where a new
-    page waited for room, or copies by a kernel slowed compute."""
+    page waited for room, copies by a kernel slowed compute, or the placement policy decided."""
     hidden_s: float | None
     """Sum over lanes of the service time that overlaps compute."""
     overlap_efficiency: float | None

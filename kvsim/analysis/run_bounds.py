@@ -34,7 +34,8 @@ class BoundsSummary:
     additive_law_ratio: float | None
     critical_s: float | None
     """Idle time, compute and what steps waited for service and codecs: no queues, no waits for room. None
-    but in `demand` mode without chunked links, where no machine of equal lanes takes less."""
+    but in `demand` mode without chunked links and reads during compute, where no machine of equal lanes takes
+    less."""
     critical_ratio: float | None
     max_law_s: float
     """The longest of compute with idle time and each lane's service: perfect overlap, a lower bound."""
@@ -54,7 +55,7 @@ class RunBounds:
     makespan_ticks: int
     compute_ticks: int
     idle_ticks: int
-    """Waiting for arrivals, which no overlap removes."""
+    """Waiting for arrivals and for placement decisions, which no overlap removes."""
     transfer_ticks: int
     """Sum over transfers of the time they are served or in a latency: not queued, not waiting for room.
     Weights count only as far as steps wait for them after computing.
@@ -66,7 +67,8 @@ class RunBounds:
     critical_ticks: int
     """Idle time, compute, and what the steps waited for service: no queues, no waits for room, nothing late.
 
-    A machine of equal lanes without contention takes no less in `demand` mode, if no route is chunked:
+    A machine of equal lanes without contention takes no less in `demand` mode, if no route is chunked and no
+    page is read in place during compute:
     each wait was ended by a transfer, of which this counts service and latency alone."""
     critical_holds: bool
     """Whether the run is such a one."""
@@ -130,18 +132,18 @@ def run_bounds(result: RunResult) -> RunBounds:
     """Hold a run against its bounds. Raises ValueError without event records (`records: summary`)."""
     if not result.records.keep_events:
         raise ValueError("the bounds of a run need its events: run it with execution.records: all")
-    exposed = result.exposed_ticks
-    scenario = result.scenario
-    chunked = any(link.chunk is not None for link in scenario.hierarchy.links)
+    exposed, execution = result.exposed_ticks, result.scenario.execution
+    chunked = any(link.chunk is not None for link in result.scenario.hierarchy.links)
+    idle = result.idle_ticks + exposed[Cause.DECISION]
     own = exposed[Cause.DEMAND_SERVICE] + exposed[Cause.CODEC]
     return RunBounds(
         makespan_ticks=result.makespan_ticks,
         compute_ticks=result.compute_ticks,
-        idle_ticks=result.idle_ticks,
+        idle_ticks=idle,
         transfer_ticks=_transfer_ticks(result) + waited_for_weights(result),
         lane_ticks=_lane_ticks(result),
-        critical_ticks=result.idle_ticks + result.compute_ticks + own,
-        critical_holds=scenario.execution.overlap == "demand" and not chunked,
+        critical_ticks=idle + result.compute_ticks + own,
+        critical_holds=execution.overlap == "demand" and execution.in_place == "before" and not chunked,
     )
 
 

@@ -41,10 +41,41 @@ class ResidencyView(Protocol):
 
 
 class PlacementView(ResidencyView, Protocol):
-    """What a placement policy may look at besides: how much there is room for."""
+    """What a placement policy may look at besides: the machine, and the pages that there will be."""
 
     def capacity_of(self, tier: int) -> int:
         """Bytes of pages that the tier holds."""
+        ...
+
+    def reads_in_place(self, tier: int) -> bool:
+        """Whether compute reads the tier's pages where they are."""
+        ...
+
+    def bandwidth_of(self, tier: int) -> int | None:
+        """Bytes per second at which compute reads what is in the tier, from all but tier 0 over the links.
+
+        Of tier 0 what the roofline reaches of it; None where neither the tier nor a GPU tells."""
+        ...
+
+    @property
+    def initial_pages(self) -> int:
+        """Pages 0 … n-1 exist when the run starts."""
+        ...
+
+    def page_layers(self) -> NDArray[np.int64]:
+        """Layer of each page that will ever exist, by its number, those that exist at the start first.
+
+        Where the workload does not tell, of the pages it does tell of, which are of one layer."""
+        ...
+
+    def sizes_of(self, pages: NDArray[np.int64], tier: int) -> NDArray[np.int64]:
+        """Bytes each of the pages takes in that tier's storage scheme."""
+        ...
+
+    def homes(self) -> NDArray[np.int8]:
+        """Tier that each page belongs to, by its number; -1 for none. May be longer than there are pages.
+
+        A page that is in tier 0 only to be read belongs to the tier that keeps its place."""
         ...
 
 
@@ -150,7 +181,14 @@ class PlacementPolicy(ABC):
 
     name: ClassVar[str]
     watches: ClassVar[bool] = False
-    """Whether the policy goes by what is read: only then is it told, and asked `keeps` and `migrations`."""
+    """Whether the policy has a say after the start: only then is it told what is read, and asked `keeps` and
+    `migrations`."""
+    needs_direct: ClassVar[bool] = False
+    """Whether a tier below the first must be read in place."""
+    needs_future: ClassVar[bool] = False
+    """Whether `future` must be set; the engine then reads the workload twice."""
+    future: Future
+    """Set by the engine before the run, if `needs_future`."""
 
     def __init__(self, view: PlacementView) -> None:
         self.view = view
@@ -172,6 +210,12 @@ class PlacementPolicy(ABC):
         If not it is staged: its place in the tier it came from is kept, and what is in tier 0 is dropped
         after the layer."""
         return True
+
+    def weighs(self) -> int:
+        """Pages whose place the next `migrations` is about to weigh: what the decision costs goes by it.
+
+        Default: 0, of policies that have decided once and for all."""
+        return 0
 
     def migrations(self) -> Iterable[tuple[int, int]]:
         """After a step: pages and the tier each should be in, most urgent first.

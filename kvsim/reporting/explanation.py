@@ -126,6 +126,8 @@ def _wait(wait: Wait) -> str:
     where = f" on {wait.lane}" if wait.lane else ""
     if wait.cause == "copy_kernel":
         return f"compute that copies{where} took"
+    if wait.cause == "decision":
+        return title
     if wait.issued_class is None:
         return f"{title}{where}, for a new page"
     named = class_title(wait.issued_class)

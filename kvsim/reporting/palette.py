@@ -25,6 +25,7 @@ CAUSE_COLOURS = {
     "codec": "#CC79A7",
     "late_prefetch": "#009E73",
     "copy_kernel": "#F0E442",
+    "decision": "#000000",
 }
 HIDDEN, WAITED_FOR, NEITHER = COMPUTE, "#D55E00", "#E3E8EE"
 INTENSITY = ((0.0, "#F7F9FB"), (0.15, "#D3DEE9"), (0.5, "#7FA3C4"), (1.0, "#16324F"))

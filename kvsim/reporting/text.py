@@ -26,6 +26,7 @@ _CAUSE_TITLES = {
     "codec": "codec",
     "late_prefetch": "late prefetch",
     "copy_kernel": "copy kernel",
+    "decision": "placement decision",
 }
 
 

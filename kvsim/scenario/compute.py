@@ -16,6 +16,7 @@ square term.
 All arithmetic is rational; each result is rounded up once, to a whole tick.
 """
 
+from collections.abc import Callable
 from fractions import Fraction
 from math import ceil, floor
 
@@ -39,6 +40,7 @@ class ComputeModel:
         self._given = execution.compute_time
         self._layers = model.layers if model is not None else 1
         self._scheme = scenario.scheme
+        self._beside = execution.in_place == "during"
         self.streamed_bytes = 0
         """Bytes of weights that one layer streams over links: 0 unless `execution.weights` names a tier."""
         if execution.weights is not None and model is not None:
@@ -63,18 +65,24 @@ class ComputeModel:
         self._attend_token = 4 * model.heads * model.head_dim * flop_ticks
 
     def layer_ticks(
-        self, batch: int, context_tokens: int, layer: int | None = None, head_group: int = 0
+        self,
+        batch: int,
+        context_tokens: int,
+        layer: int | None = None,
+        head_group: int = 0,
+        elsewhere: Fraction | int = 0,
     ) -> int:
         """One layer of one decode step: one new token for each of `batch` sequences of that context.
 
-        Which layer matters where the scheme has rules; None: they do not count.
+        Which layer matters where the scheme has rules; None: they do not count. The KV of so many tokens
+        `elsewhere` is not streamed from tier 0.
         """
         if self._given is not None:
             return self._given
         token = self._stream_token
         if layer is not None and self._scheme.mixed:
             token = self._stream_in(self._scheme.format_of(layer, head_group))
-        stream = self._stream_weights + batch * context_tokens * token
+        stream = self._stream_weights + (batch * context_tokens - elsewhere) * token
         compute = batch * (self._apply_weights + context_tokens * self._attend_token)
         return ceil(max(stream, compute))
 
@@ -91,6 +99,15 @@ class ComputeModel:
                 known[width] = self.layer_ticks(batch, context_tokens, layer)
             ticks.append(known[width])
         return ticks
+
+    def near_ticks(
+        self, batch: int, context_tokens: int, page_tokens: int, layer: int
+    ) -> Callable[[Fraction], int] | None:
+        """Ticks of the layer by its pages that are read elsewhere meanwhile; None where that makes no
+        difference, because the time is given or they are read before."""
+        if self._given is not None or not self._beside:
+            return None
+        return lambda pages: self.layer_ticks(batch, context_tokens, layer, elsewhere=pages * page_tokens)
 
     def _stream_in(self, format: FormatSpec) -> Fraction:
         return format.exact_bytes(1) * self._stream_scalars

@@ -72,6 +72,12 @@ class ExecutionSpec(Spec):
     first tier smaller than a layer, such as on-chip memory. Default: a layer is one tile."""
     compute_time: Duration | None = None
     """Compute time of one layer access. Default: the roofline of the model on the GPU."""
+    in_place: Literal["before", "during"] = "before"
+    """When a layer reads the pages that it finds in `direct` tiers. `before`: it computes once they are
+    there, and its roofline counts them as if they were in tier 0. `during`: attention streams both at once;
+    the reads start with the layer's compute, the layer ends when both are over, and the roofline (of
+    `dense_decode` and `sparse_decode`) counts only what is in tier 0. In `serial` they are read before in
+    either case. Default `before`."""
     weights: str | None = None
     """Tier that each layer's weights are streamed from while it computes, with `dense_decode` and
     `sparse_decode`: their bytes then share its links with the KV pages. Tier 0 cannot be named; in `serial`

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, Field, SerializerFunctionWrapHandler, model_serializer
 
 from kvsim.scenario.base import Flag, Name, Spec
+from kvsim.units import Duration
 
 __all__ = ["PolicyRef", "PolicySpec"]
 
@@ -37,8 +38,14 @@ class PolicySpec(Spec):
     prefetch: _Ref = PolicyRef(name="none")
     """Which pages are fetched before they are asked for. Default `none`."""
     placement: _Ref = PolicyRef(name="fill")
-    """Where pages start, and which move meanwhile: `fill` the fastest tier first, all in the `last`, or
-    `hot_warm_cold`. Default `fill`."""
+    """Where pages start, and which move meanwhile. Fixed: `fill` the fastest tier first, all in the `last`,
+    `static`, `static_split`, `parallel`. By what is read: `adaptive`, `predictive`, `hot_warm_cold`, and the
+    `oracle`. Default `fill`."""
+    decision_time: Duration = 0
+    """Time that the placement policy takes on the step, after its last layer, in each step in which it weighs
+    where pages should be. Policies that decide once take none, nor does anything in `ideal`. Default 0."""
+    decision_time_per_page: Duration = 0
+    """The same for each page that it weighs. Default 0."""
     lossy: Flag = False
     """true: a page that no tier has room for is discarded for good: later reads of it are skipped and counted
     as lost, instead of computing it again or finding it in the last tier. Default false."""

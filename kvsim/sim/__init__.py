@@ -22,7 +22,9 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 4.  *Watermarks* are looked at after an announcement and after a layer's end: a tier above its high mark
     is emptied, in the background, to its low one. After a step come the migrations that the placement
     policy wants, in its order and in the background: up or down, room being made at the target, except of
-    pinned pages; a page of which a copy is further down goes there for free.
+    pinned pages; a page of which a copy is further down goes there for free. The step does not end before
+    the policy has taken its time (none in `ideal`): a fixed one, and one for each page that it is about to
+    weigh; nothing if it weighs none. What it then wants goes by what it sees when that time is over.
 5.  *Compute* takes the layer's compute time, that of the pages found nowhere, and tier 0's read latency
     once if any page was found there (in `serial` for each such page); where formats differ in it, the
     longest of theirs (in `serial` each its own). Where tier 0's formats are decoded as they are read
@@ -80,6 +82,10 @@ depends on the clock: `serial`, `demand` and `ideal` decide alike.
 14. *Weights* of a layer, which no codec touches, enter the read route of their tier as a demand when its
     compute begins, beside the scheduler and its slots. The layer ends when its compute is done, what copies
     took of it included, and its weights are there. Not in `serial` and `ideal`.
+15. *In place*, what a layer reads from `direct` tiers is read before it computes, or `during` compute: the
+    reads are issued when it begins, after its weights, as demands of the scheduler like any other; the layer
+    ends when all of that is there. Where the workload knows what reading a page takes of the compute, those
+    read during it are left out, in every mode; `serial` reads them before all the same.
 
 What every run is audited for (`audit`), and the exposure of a wait (`exposure`), stand in those modules.
 """

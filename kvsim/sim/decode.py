@@ -5,12 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections import deque
 from collections.abc import Callable, Generator, Iterator
+from fractions import Fraction
 from itertools import islice
 from typing import Any, Generic, NamedTuple, TypeVar
 
 from simpy import Environment
 
 from kvsim.policies.base import PrefetchPolicy
+from kvsim.sim.decision import DecisionCost
 from kvsim.sim.exposure import attribute
 from kvsim.sim.fused import FusedDecoding
 from kvsim.sim.guesses import GuessQueue
@@ -27,8 +29,8 @@ from kvsim.workloads.base import LayerAccess, Step
 
 Process = Generator[Any, Any, None]
 CAUSES = len(Cause)
-COPY_KERNEL = int(Cause.COPY_KERNEL)
-NO_TRANSFER = -1
+COPY_KERNEL, DECISION = int(Cause.COPY_KERNEL), int(Cause.DECISION)
+NO_TRANSFER = NO_LANE = -1
 STEPS_A_PACK = 64
 """Steps between two looks at how much the records have grown."""
 
@@ -87,6 +89,10 @@ class Decoder(ABC, Generic[M]):
 
     decoding: FusedDecoding | None = None
     """What attention spends on formats that it decodes as it reads; None: nothing."""
+    decision: DecisionCost | None = None
+    """What the placement policy's decisions take on the step; None: nothing."""
+    beside = False
+    """Whether pages read in place are read while the layer computes, not before."""
 
     def __init__(
         self,
@@ -171,6 +177,8 @@ class Decoder(ABC, Generic[M]):
         """Compute time of the layer, absent pages and fused decoding included."""
         access = plan.access
         ticks = access.compute_ticks
+        if self.beside and plan.direct and access.near_ticks is not None:
+            ticks = access.near_ticks(Fraction(len(plan.direct)))
         if access.absent_ticks is not None:
             ticks += access.absent_ticks(plan.absent)
         if self.decoding is not None:
@@ -185,6 +193,13 @@ class Decoder(ABC, Generic[M]):
         now = self.now
         tally.compute += now - start
         self.records.layers.add((tally.number, plan.access.layer, start, now))
+
+    def decided(self, step: Step, tally: Tally, ticks: int, start: int) -> None:
+        """Book time that the placement policy took after the step's last layer."""
+        layer = step.layers[-1].layer if step.layers else 0
+        tally.exposed[DECISION] += ticks
+        row = (tally.number, layer, start, start + ticks, DECISION, NO_LANE, NO_TRANSFER)
+        self.records.stalls.add(row)
 
     def _close(self, tally: Tally) -> None:
         self.steps += 1
@@ -239,7 +254,16 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
                 waiting = next(upcoming, None)
             self._guess(plan.access)
             yield from self._compute(plan, tally)
+        if self.decision is not None:
+            yield from self._decide(self.decision, step, tally)
         self.migrations.after_step()
+
+    def _decide(self, decision: DecisionCost, step: Step, tally: Tally) -> Process:
+        """The placement policy weighs what it is about to want."""
+        start = self.now
+        if ticks := decision.ticks():
+            yield self.env.timeout(ticks)
+            self.decided(step, tally, ticks, start)
 
     def _open_window(self, access: LayerAccess, cls: int, tally: Tally) -> Plan:
         plan = self._open(access, cls, tally)
@@ -260,8 +284,8 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _gather(self, plan: Plan, tally: Tally) -> Process:
         """Have the layer's pages in place."""
-        if plan.direct:
-            self.hierarchy.read_in_place(plan)
+        if plan.direct and not self.beside:
+            self.hierarchy.read_in_place(plan, plan)
         if self.fetches_ahead:
             self._judge(plan, tally)
         if plan.pending:
@@ -293,7 +317,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
 
     def _compute(self, plan: Plan, tally: Tally) -> Process:
         start = self.now
-        stream = None if self.weights is None else self.weights.stream(plan)
+        beside = self._begin_reads(plan)
         taken = Taken(self.kernels, start) if self.kernels else None
         ticks = self.compute_ticks(plan)
         if plan.hits:
@@ -304,12 +328,20 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         self.computed(plan, tally, start)
         if taken is not None:
             yield from self._make_up(taken, plan, tally)
-        if stream is not None and stream.pending:
-            yield from self._wait(stream, tally)
+        if beside is not None and beside.pending:
+            yield from self._wait(beside, tally)
         self.hierarchy.release(plan)
         births = self.hierarchy.create(plan)
         if births is not None:
             yield from self._wait(births, tally)
+
+    def _begin_reads(self, plan: Plan) -> Plan | None:
+        """Start what the layer reads while it computes: weights, and pages that stay where they are."""
+        beside = None if self.weights is None else self.weights.stream(plan)
+        if self.beside and plan.direct:
+            beside = beside or Plan(plan.access, plan.epoch)
+            self.hierarchy.read_in_place(plan, beside)
+        return beside
 
     def _make_up(self, taken: Taken, plan: Plan, tally: Tally) -> Process:
         """Compute for what copies by kernels have taken, and for what they take meanwhile."""
@@ -336,7 +368,7 @@ class SequentialDecoder(Decoder[SequentialMover]):
             mover.layer = access.layer
             plan = self._open(access, DEMAND, tally)
             if plan.direct:
-                hierarchy.read_in_place(plan)
+                hierarchy.read_in_place(plan, plan)
             if plan.prefetched:
                 hierarchy.speculation.judged(plan.prefetched, 0)
             start = mover.now
@@ -352,6 +384,9 @@ class SequentialDecoder(Decoder[SequentialMover]):
                 if self.queue is not None:
                     self.queue.turn()
                 self._guess(access)
+        if self.decision is not None and (ticks := self.decision.ticks()):
+            self.decided(step, tally, ticks, mover.now)
+            mover.now += ticks
         self.migrations.after_step()
         self.end = mover.now
 

@@ -10,11 +10,19 @@ from typing import Any
 from simpy import Environment
 
 from kvsim.errors import SimulationError
-from kvsim.policies import EvictionPolicy, PrefetchPolicy, make_eviction, make_placement, make_prefetch
+from kvsim.policies import (
+    EvictionPolicy,
+    PlacementPolicy,
+    PrefetchPolicy,
+    make_eviction,
+    make_placement,
+    make_prefetch,
+)
 from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.attended import AttendedBytes
 from kvsim.sim.audit import Books, audit
+from kvsim.sim.decision import decision_cost
 from kvsim.sim.decode import (
     ConcurrentDecoder,
     Decoder,
@@ -39,6 +47,7 @@ from kvsim.sim.residency import Residency
 from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
 from kvsim.sim.stream import StreamingMover
 from kvsim.sim.topology import UNBOUNDED, Topology
+from kvsim.sim.view import MachineView
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
 from kvsim.workloads.base import Workload
@@ -78,13 +87,15 @@ class Simulation:
         policy = scenario.policy
         eviction = make_eviction(policy.eviction.name, self.residency, policy.eviction.options)
         self.guess = self._guess()
-        foresight = self._foresight(eviction)
+        view = MachineView(scenario, workload, self.residency, self.topology)
+        placement = make_placement(policy.placement.name, view, policy.placement.options)
+        foresight = self._foresight(eviction, placement)
         self.hierarchy = Hierarchy(
             scenario.hierarchy.tiers,
             capacities,
             self.residency,
             eviction,
-            make_placement(policy.placement.name, self.residency, policy.placement.options),
+            placement,
             self._mover(),
             Speculation(execution.dma.prefetch_limit, execution.dma.pressure, log=self._log_of_prefetches()),
             workload.absent,
@@ -99,6 +110,9 @@ class Simulation:
             self.hierarchy.attended = AttendedBytes(self.residency)
         self.decoder = self._decoder()
         self.decoder.decoding = fused_decoding(self.kinds, workload.page_scalars)
+        self.decoder.beside = execution.in_place == "during"
+        if execution.overlap != "ideal":
+            self.decoder.decision = decision_cost(policy, placement)
         if execution.dma.prefetch_queue and self.decoder.guess is not None:
             self._have_guesses_wait(execution.dma.prefetch_queue)
 
@@ -180,9 +194,9 @@ class Simulation:
             return None
         return make_prefetch(prefetch.name, self.residency, prefetch.options)
 
-    def _foresight(self, eviction: EvictionPolicy) -> Foresight | None:
+    def _foresight(self, *policies: EvictionPolicy | PlacementPolicy) -> Foresight | None:
         """What lies ahead, if a policy needs to know."""
-        curious = [policy for policy in (eviction, self.guess) if policy is not None and policy.needs_future]
+        curious = [p for p in (*policies, self.guess) if p is not None and p.needs_future]
         if not curious:
             return None
         foresight = Foresight(self.workload, self.scenario.execution.max_steps)

@@ -155,12 +155,12 @@ class Hierarchy:
         self.mover.flush()
         return births if births.pending else None
 
-    def read_in_place(self, plan: Plan) -> None:
-        """Start the reads of pages that stay in a `direct` tier."""
+    def read_in_place(self, plan: Plan, waiting: Plan) -> None:
+        """Start the reads of the plan's pages that stay in a `direct` tier; `waiting` is to wait for them."""
         for page, tier in plan.direct:
             size = self.residency.bytes_of(page, tier)
             self.read_bytes[tier] += size
-            plan.wait_for(self.mover.read(page, tier, size))
+            waiting.wait_for(self.mover.read(page, tier, size))
         self.mover.flush()
 
     def _unstage(self, plan: Plan) -> None:

@@ -37,6 +37,7 @@ class Cause(IntEnum):
     CODEC = 3
     LATE_PREFETCH = 4
     COPY_KERNEL = 5
+    DECISION = 6
 
 
 CAUSE_COLUMNS = tuple(cause.name.lower() for cause in Cause)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
+from fractions import Fraction
+from math import ceil
 from typing import ClassVar, Literal, Protocol
 
 import numpy as np
@@ -11,6 +13,17 @@ from numpy.typing import NDArray
 
 Pages = NDArray[np.int64]
 NO_PAGES: Pages = np.empty(0, dtype=np.int64)
+NearTicks = Callable[[Fraction], int]
+"""Compute ticks of a layer by how many of its pages are read elsewhere; not whole where it is in parts."""
+
+
+def part_of(near_ticks: NearTicks | None, part: int, whole: int) -> NearTicks | None:
+    """The same for a part of a layer, of so many of its pages: its share of the time, if as large a share
+    of the whole layer's pages were elsewhere."""
+    if near_ticks is None:
+        return None
+    share = Fraction(part, whole)
+    return lambda pages: ceil(near_ticks(pages / share) * share)
 
 
 # Not frozen, because a frozen one takes six times as long to make: nobody changes them all the same.
@@ -41,6 +54,9 @@ class LayerAccess:
     stream_bytes: int = 0
     """Bytes of weights that its compute reads from the tier of `execution.weights`; only in a scenario that
     names one."""
+    near_ticks: NearTicks | None = None
+    """Compute time if some of `pages` are read in place elsewhere meanwhile, so that compute streams only the
+    others from tier 0; None: no different. Only where `execution.in_place` says so."""
 
 
 @dataclass(slots=True, eq=False)

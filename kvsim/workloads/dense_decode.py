@@ -56,24 +56,25 @@ class DenseDecode:
         weights = self._compute.streamed_bytes
         columns = [_Column(shape, layer, self._steps) for layer in range(shape.layers)]
         for step in range(self._steps):
-            ticks = self._compute.step_ticks(shape.batch, shape.context_tokens + step)
-            if not shape.completes(step):
-                yield Step(
-                    [
-                        LayerAccess(column.pages, ticks[layer], layer, stream_bytes=weights)
-                        for layer, column in enumerate(columns)
-                    ]
-                )
-                continue
-            created = [shape.created(layer, step) for layer in range(shape.layers)]
+            tokens = shape.context_tokens + step
+            ticks = self._compute.step_ticks(shape.batch, tokens)
+            completes = shape.completes(step)
+            created = [shape.created(n, step) if completes else NO_PAGES for n in range(shape.layers)]
             yield Step(
                 [
                     LayerAccess(
-                        column.pages, ticks[layer], layer, created=created[layer], stream_bytes=weights
+                        column.pages,
+                        ticks[layer],
+                        layer,
+                        created=created[layer],
+                        stream_bytes=weights,
+                        near_ticks=self._compute.near_ticks(shape.batch, tokens, shape.page_tokens, layer),
                     )
                     for layer, column in enumerate(columns)
                 ]
             )
+            if not completes:
+                continue
             for column, born in zip(columns, created, strict=True):
                 column.append(born)
 

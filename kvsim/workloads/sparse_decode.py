@@ -14,7 +14,7 @@ from kvsim.randomness import stream
 from kvsim.scenario.compute import ComputeModel
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import SparseDecode as Spec
-from kvsim.workloads.base import NO_PAGES, LayerAccess, Pages, Step
+from kvsim.workloads.base import NO_PAGES, LayerAccess, Pages, Step, part_of
 from kvsim.workloads.geometry import DecodeGeometry, required_page_scalars
 from kvsim.workloads.registry import register_workload
 
@@ -80,7 +80,12 @@ class SparseDecode:
             for number, layer in enumerate(layers):
                 created = shape.created(number, step) if completes else NO_PAGES
                 access = LayerAccess(
-                    layer.pages, ticks[number], number, created=created, stream_bytes=weights
+                    layer.pages,
+                    ticks[number],
+                    number,
+                    created=created,
+                    stream_bytes=weights,
+                    near_ticks=self._compute.near_ticks(shape.batch, tokens, shape.page_tokens, number),
                 )
                 accesses += _parted(access, layer.surprising) if len(layer.surprising) else [access]
             yield Step(accesses)
@@ -152,8 +157,9 @@ def _parted(access: LayerAccess, surprising: Pages) -> Iterator[LayerAccess]:
     ticks, weights = (
         whole * len(known) // len(access.pages) for whole in (access.compute_ticks, access.stream_bytes)
     )
+    near = [part_of(access.near_ticks, len(part), len(access.pages)) for part in (known, surprising)]
     if len(known):
-        yield LayerAccess(known, ticks, access.layer, stream_bytes=weights)
+        yield LayerAccess(known, ticks, access.layer, stream_bytes=weights, near_ticks=near[0])
     yield LayerAccess(
         surprising,
         access.compute_ticks - ticks,
@@ -161,6 +167,7 @@ def _parted(access: LayerAccess, surprising: Pages) -> Iterator[LayerAccess]:
         created=access.created,
         foreseen=False,
         stream_bytes=access.stream_bytes - weights,
+        near_ticks=near[1],
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from kvsim.workloads.base import NO_PAGES, LayerAccess, Step
+from kvsim.workloads.base import NO_PAGES, LayerAccess, Step, part_of
 
 __all__ = ["tiled"]
 
@@ -45,4 +45,5 @@ def _tiles(access: LayerAccess, pages: int) -> Iterator[LayerAccess]:
             absent_ticks=access.absent_ticks,
             foreseen=access.foreseen,
             stream_bytes=access.stream_bytes * end // count - access.stream_bytes * start // count,
+            near_ticks=part_of(access.near_ticks, end - start, count),
         )

@@ -74,6 +74,7 @@ def test_exposed_time_is_attributed_to_lane_and_cause() -> None:
         "codec": 0,
         "late_prefetch": 0,
         "copy_kernel": 0,
+        "decision": 0,
     }
     assert links["pcie down"].exposed_s == 0
 

@@ -60,6 +60,14 @@ def test_copies_by_a_kernel_are_named() -> None:
     assert found.slowest[0].waits[0].cause == "copy_kernel"
 
 
+def test_decisions_that_a_step_waits_for_are_named() -> None:
+    """32 layers compute for about 0.4 ms each: next to that a decision of a second is long."""
+    found = told("policy.placement=adaptive", "policy.decision_time=1 s")
+    assert found.slowest[0].waits[0].cause == "decision"
+    assert found.slowest[0].waits[0].exposed_s == 1
+    assert any(part.what == "decision" for part in found.path)
+
+
 def test_a_slow_second_link_is_named() -> None:
     found = told("hierarchy.links.nvme.bandwidth=200 kB/s", name="quickstart")
     assert found.bottleneck is not None

@@ -78,6 +78,21 @@ def test_the_check_of_policies_names_the_field_of_each_problem() -> None:
     assert found[1][1] == "unknown option (there are none)"
 
 
+def test_a_placement_that_reads_two_tiers_at_once_needs_one_that_is_read_in_place() -> None:
+    tiers = [{"name": name, "capacity": "1 GB"} for name in ("hbm", "dram")]
+    link = {"name": "c2c", "between": ["hbm", "dram"], "bandwidth": "1 GB/s"}
+
+    def problems(access: str) -> list[Any]:
+        machine = {"tiers": [tiers[0], tiers[1] | {"access": access}], "links": [link]}
+        policy = {"placement": "parallel"}
+        return list(check_policies(scenario({"kind": "rag_burst"}, policy=policy, hierarchy=machine)))
+
+    assert problems("direct") == []
+    [(path, message)] = problems("stage")
+    assert path == ("policy", "placement")
+    assert message == "placement policy 'parallel' needs a tier below the first with `access: direct`"
+
+
 def test_all_checks_report_together_with_line_and_field() -> None:
     text = """\
 name: wrong

@@ -100,6 +100,9 @@ class HotWarmCold(PlacementPolicy):
             return "hot"
         return "warm" if page < len(self._class) and self._class[page] >= WARM else "cold"
 
+    def weighs(self) -> int:
+        return int(np.count_nonzero(self.view.homes()[: len(self._rate)] >= 0))
+
     def migrations(self) -> Iterator[tuple[int, int]]:
         self._rate *= 1 - self._weight
         self._rate[self._read] += self._weight

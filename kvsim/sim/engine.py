@@ -22,15 +22,9 @@ from kvsim.scenario.geometry import page_bytes
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.attended import AttendedBytes
 from kvsim.sim.audit import Books, audit
+from kvsim.sim.concurrent import ConcurrentDecoder
 from kvsim.sim.decision import decision_cost
-from kvsim.sim.decode import (
-    ConcurrentDecoder,
-    Decoder,
-    IdealDecoder,
-    ReadLatency,
-    SequentialDecoder,
-    limited,
-)
+from kvsim.sim.decode import Decoder, ReadLatency, limited
 from kvsim.sim.dma import ClassLimits, DmaScheduler
 from kvsim.sim.fidelity import fidelity_of
 from kvsim.sim.fused import fused_decoding
@@ -46,6 +40,7 @@ from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records, TransferClas
 from kvsim.sim.residency import Residency
 from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
 from kvsim.sim.stream import StreamingMover
+from kvsim.sim.synchronous import IdealDecoder, SequentialDecoder
 from kvsim.sim.topology import UNBOUNDED, Topology
 from kvsim.sim.view import MachineView
 from kvsim.units import PageCount

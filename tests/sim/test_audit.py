@@ -11,7 +11,7 @@ from oracle.description import Case, Layer, Link, Step, Tier
 
 from kvsim.errors import AuditError
 from kvsim.policies.eviction.lru import Lru
-from kvsim.sim import decode, exposure
+from kvsim.sim import concurrent, decode, exposure
 from kvsim.sim.engine import simulate
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.lane import FifoLane, Transfer
@@ -91,7 +91,7 @@ def test_a_leaked_pin_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_exposed_time_that_is_not_attributed_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     honest = exposure.attribute
-    monkeypatch.setattr(decode, "attribute", lambda *args: honest(*args)[:-1])
+    monkeypatch.setattr(concurrent, "attribute", lambda *args: honest(*args)[:-1])
     with pytest.raises(AuditError, match=r"time: step \d+ lasts \d+ ticks"):
         run()
 
@@ -152,7 +152,7 @@ def test_all_faults_are_reported_together(monkeypatch: pytest.MonkeyPatch) -> No
 
     monkeypatch.setattr(FifoLane, "enter", after(FifoLane.enter, lose))
     honest = exposure.attribute
-    monkeypatch.setattr(decode, "attribute", lambda *args: honest(*args)[:-1])
+    monkeypatch.setattr(concurrent, "attribute", lambda *args: honest(*args)[:-1])
     with pytest.raises(AuditError) as caught:
         run()
     assert {finding.split(":")[0] for finding in caught.value.findings} >= {"time", "bytes"}

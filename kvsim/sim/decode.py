@@ -1,4 +1,4 @@
-"""The decode process: steps, layer after layer; what an overlap mode makes of a step is its subclass's part."""
+"""The decode process: steps, layer after layer. What an overlap mode makes of one is its subclass's part."""
 
 from __future__ import annotations
 

@@ -10,6 +10,7 @@ from kvsim.reporting.study_heat import heat_figure
 from kvsim.reporting.study_points import Points
 from kvsim.reporting.study_ranks import ranks_figure
 from kvsim.reporting.study_series import series_figure
+from kvsim.reporting.study_tornado import tornado_figure
 from kvsim.reporting.study_waterfall import waterfall_figure
 from kvsim.study.select import Results
 from kvsim.study.spec import FigureSpec
@@ -21,6 +22,7 @@ _KINDS: dict[str, Callable[[Points, str], go.Figure]] = {
     "lines": series_figure,
     "heat": heat_figure,
     "ranks": ranks_figure,
+    "tornado": tornado_figure,
 }
 
 

@@ -29,7 +29,7 @@ def unit_of(measure: MeasureSpec, largest: float) -> tuple[float, str]:
     relation = measure.relation if measure.relative_to is not None else None
     if relation == "change":
         return 0.01, "%"
-    if relation in ("ratio", "rank_correlation"):
+    if relation in ("ratio", "rank_correlation", "elasticity"):
         return 1.0, ""
     if measure.aggregate == "count":
         return 1.0, "runs"
@@ -49,6 +49,8 @@ def measure_text(measure: MeasureSpec, value: float) -> str:
     relation = measure.relation if measure.relative_to is not None else None
     if relation == "rank_correlation":
         return f"{round(value, 2) + 0.0:.2f}"
+    if relation == "elasticity":
+        return f"{round(value, 2) + 0.0:+.2f}"
     if relation == "change":
         return f"{value * 100:+.1f} %"
     if relation == "ratio":
@@ -80,6 +82,8 @@ def describe(measure: MeasureSpec) -> str:
     baseline = measure.relative_to
     if baseline is not None and measure.relation == "rank_correlation":
         text = f"Spearman's rank correlation over {measure.over}: {text}, with {against(measure, baseline)}"
+    elif baseline is not None and measure.relation == "elasticity":
+        text = f"Elasticity along {measure.over} of the {text}, against {against(measure, baseline)}"
     elif baseline is not None:
         text += f": {_RELATIONS[measure.relation]} {against(measure, baseline)}"
     return text[0].upper() + text[1:]
@@ -91,6 +95,8 @@ def axis_title(measure: MeasureSpec, unit: str) -> str:
     baseline = measure.relative_to
     if baseline is not None and measure.relation == "rank_correlation":
         return f"rank correlation over {measure.over} of {name} with {against(measure, baseline)}"
+    if baseline is not None and measure.relation == "elasticity":
+        return f"elasticity of {name} along {measure.over}"
     if baseline is not None:
         name += f", {_RELATIONS[measure.relation]} {against(measure, baseline)}"
     return f"{name} ({unit})" if unit else name

@@ -23,7 +23,7 @@ class Points:
     panels: tuple[str, ...]
     """The label of each panel; a single empty one where no axis is named. So are the other two."""
     series: tuple[str, ...]
-    """The labels of the axis `colour`, or in a heat map of `y`."""
+    """The labels of the axis `colour`, or in a heat map or tornado of `y`."""
     places: tuple[str, ...]
     """The labels of the axis `x`."""
     numbers: Mapping[tuple[str, str, str], float]
@@ -62,7 +62,7 @@ class Points:
 
 
 def _axes(figure: FigureSpec) -> tuple[str | None, str | None, str | None]:
-    return figure.panels, figure.y if figure.kind == "heat" else figure.colour, figure.x
+    return figure.panels, figure.y if figure.kind in ("heat", "tornado") else figure.colour, figure.x
 
 
 def _labels(axis: str | None, figure: FigureSpec, there: Results) -> tuple[str, ...]:

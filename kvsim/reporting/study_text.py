@@ -146,7 +146,7 @@ def _claimed(claim: ClaimSpec, value: float | None) -> str:
         return NOT_RECORDED
     if claim.relative_to is not None and claim.relation == "change":
         return f"{value * 100:.4g} %"
-    plain = claim.relative_to is not None and claim.relation in ("ratio", "rank_correlation")
+    plain = claim.relative_to is not None and claim.relation in ("ratio", "rank_correlation", "elasticity")
     if claim.aggregate == "count" or plain:
         return f"{value:.4g}"
     kind = kind_of(claim.metric)

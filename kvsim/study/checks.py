@@ -7,12 +7,14 @@ from collections.abc import Iterator, Sequence
 from kvsim.errors import nearest
 from kvsim.scenario.tree import Path
 from kvsim.study.grid import label_of, labels
+from kvsim.study.scaling import factor_of, scaling_axis
 from kvsim.study.spec import (
     EVERY,
     AxisSpec,
     ClaimSpec,
     FigureSpec,
     MeasureSpec,
+    Overrides,
     StudySpec,
     TableSpec,
     ViewSpec,
@@ -38,6 +40,8 @@ def check(spec: StudySpec, whole: bool) -> Findings:
         if seed in spec.seeds[:number]:
             yield ("seeds", number), f"{seed} occurs twice"
     known = labels(spec) if whole else None
+    for place, axis in _multiplied(spec):
+        yield from _check_factors(axis, place, known)
     for number, left_out in enumerate(spec.exclude):
         yield from _check_where(left_out, ("exclude", number), known)
     for number, claim in enumerate(spec.claims):
@@ -99,6 +103,28 @@ def _check_axes(axes: Sequence[AxisSpec]) -> Findings:
                 yield (*at, "values", place), f"{text!r} means every value in a selection; use a variant"
 
 
+def _multiplied(spec: StudySpec) -> Iterator[tuple[Path, str]]:
+    """Every axis that an override multiplies by, with the override's place."""
+    places: list[tuple[Path, Overrides]] = [(("set",), spec.set)]
+    for number, axis in enumerate(spec.axes):
+        places += [(("axes", number, "variants", name), some) for name, some in axis.variants.items()]
+    for at, changes in places:
+        for path, value in changes.items():
+            named = scaling_axis(value)
+            if named is not None:
+                yield (*at, path), named
+
+
+def _check_factors(axis: str, at: Path, known: _Known) -> Findings:
+    """What must be said of an axis whose labels are factors."""
+    if known is not None and axis not in known:
+        yield at, _no_axis(axis, known)
+    elif known is not None:
+        wrong = [label for label in known[axis] if factor_of(label) is None]
+        if wrong:
+            yield at, f"{axis} has the value {wrong[0]!r}; factors are numbers above 0"
+
+
 def _check_claim(claim: ClaimSpec, at: Path, known: _Known) -> Findings:
     if (claim.value is None) == (claim.than is None):
         yield at, "needs either `value` or `than`"
@@ -116,9 +142,12 @@ def _check_measure(measure: MeasureSpec, at: Path, known: _Known) -> Findings:
     baseline = measure.relative_to
     if baseline is not None:
         yield from _check_where(baseline.where, (*at, "relative_to", "where"), known)
+    if measure.relation == "elasticity":
+        yield from _check_elasticity(measure, at, known)
+        return
     if measure.relation != "rank_correlation":
         if measure.over is not None:
-            yield (*at, "over"), "is for the relation rank_correlation only"
+            yield (*at, "over"), "is for the relation rank_correlation, or elasticity, only"
         return
     if baseline is None:
         yield (*at, "relative_to"), "is required with rank_correlation; it says what to compare with"
@@ -132,6 +161,18 @@ def _check_measure(measure: MeasureSpec, at: Path, known: _Known) -> Findings:
         wanted = set(map(label_of, measure.where.get(measure.over, (EVERY,))))
         if len(known[measure.over] if EVERY in wanted else wanted) < 2:
             yield (*at, "over"), f"there must be two or more values of {measure.over} to rank"
+
+
+def _check_elasticity(measure: MeasureSpec, at: Path, known: _Known) -> Findings:
+    if measure.relative_to is None or measure.over is None:
+        missing = "over" if measure.over is None else "relative_to"
+        yield (*at, missing), "is required with elasticity"
+        return
+    yield from _check_factors(measure.over, (*at, "over"), known)
+    sides = (measure.where, measure.relative_to.where)
+    ends = [[*map(label_of, side.get(measure.over, ()))] for side in sides]
+    if any(len(end) != 1 or EVERY in end for end in ends) or ends[0] == ends[1]:
+        yield (*at, "over"), f"both sides must name one value of {measure.over}, not the same"
 
 
 _RANKED = "this axis is the one that rank_correlation goes over"
@@ -162,25 +203,37 @@ def _check_figure(figure: FigureSpec, at: Path, known: _Known) -> Findings:
     for field, axis in figure.axes.items():
         yield from _check_axis(axis, figure, (*at, field), known, used)
         used.append(axis)
-    needed = {"heat": "y", "ranks": "colour"}.get(figure.kind)
+    needed = {"heat": "y", "tornado": "y", "ranks": "colour"}.get(figure.kind)
     if needed is not None and needed not in figure.axes:
         yield (*at, needed), f"is required with kind {figure.kind}"
-    for unused in {"heat": ["colour"], "waterfall": ["colour", "y"]}.get(figure.kind, ["y"]):
+    for unused in {"heat": ["colour"], "tornado": ["colour"], "waterfall": ["colour", "y"]}.get(
+        figure.kind, ["y"]
+    ):
         if unused in figure.axes:
             yield (*at, unused), f"means nothing with kind {figure.kind}"
     if figure.spread != "none":
-        if figure.kind in ("heat", "ranks", "waterfall"):
+        if figure.kind in ("heat", "ranks", "waterfall", "tornado"):
             yield (*at, "spread"), f"means nothing with kind {figure.kind}"
         yield from _check_spread(figure, at)
     yield from _check_waterfall(figure, at, known)
+    if figure.kind == "tornado":
+        relation = figure.relation if figure.relative_to is not None else None
+        if relation not in ("change", "difference"):
+            yield (*at, "relative_to"), "is required with kind tornado, the relation change or difference"
+
+
+_DIRECTED = ("waterfall", "tornado")
 
 
 def _check_waterfall(figure: FigureSpec, at: Path, known: _Known) -> Findings:
-    """The fields that only this kind has."""
+    """The fields that only this kind has, and the directions that it shares with a tornado."""
     if figure.kind != "waterfall":
-        for field in ("also", "more_is_better", "reference"):
+        for field in ("also", "reference"):
             if getattr(figure, field):
                 yield (*at, field), "is for kind waterfall only"
+    if figure.kind not in _DIRECTED:
+        if figure.more_is_better:
+            yield (*at, "more_is_better"), "is for the kinds waterfall and tornado only"
         return
     metrics = (figure.metric, *figure.also)
     for number, metric in enumerate(figure.also, 1):
@@ -189,7 +242,7 @@ def _check_waterfall(figure: FigureSpec, at: Path, known: _Known) -> Findings:
     for number, metric in enumerate(figure.more_is_better):
         if metric not in metrics:
             yield (*at, "more_is_better", number), f"{metric!r} is none of the figure's: {', '.join(metrics)}"
-    if figure.reference is not None:
+    if figure.kind == "waterfall" and figure.reference is not None:
         where = figure.reference.where
         yield from _check_where(where, (*at, "reference", "where"), known)
         if len(where.get(figure.x, ())) != 1 or EVERY in where[figure.x]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
 from kvsim.scenario.document import compose
 from kvsim.scenario.tree import Origin, Path, Problems, plain
+from kvsim.study.scaling import scaling_axis
 from kvsim.study.spec import EVERY, AxisSpec, StudySpec, Where
 
-__all__ = ["Cell", "axis_labels", "cells", "label_of", "labels", "matches", "override_text"]
+__all__ = ["Cell", "Override", "axis_labels", "cells", "label_of", "labels", "matches", "override_text"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,6 +24,9 @@ class Override:
     """As for `--set`: path=value."""
     at: Path
     """Path in the study file."""
+    times: str = ""
+    """Instead of a value in `text`, which is the path alone then: the axis whose label multiplies what is
+    there, and in the override of a cell that label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,8 +57,11 @@ def cells(spec: StudySpec) -> tuple[Cell, ...]:
         if spec.base is not None:
             del coordinates["base"]
         source = spec.base if spec.base is not None else spec.bases[base]
-        changes = tuple(change for _, _, some in combination for change in some)
-        found.append(Cell(len(found), source, coordinates, common + changes))
+        changes = (*common, *(change for _, _, some in combination for change in some))
+        settled = tuple(
+            replace(change, times=coordinates[change.times]) if change.times else change for change in changes
+        )
+        found.append(Cell(len(found), source, coordinates, settled))
     return tuple(found)
 
 
@@ -115,7 +122,11 @@ def _steps(axis: AxisSpec, at: Path) -> Iterator[tuple[str, str, tuple[Override,
 
 def _overrides(changes: Mapping[str, Any], at: Path) -> Iterator[Override]:
     for path, value in changes.items():
-        yield Override(override_text(path, value), (*at, path))
+        axis = scaling_axis(value)
+        if axis is not None:
+            yield Override(path, (*at, path), axis)
+        else:
+            yield Override(override_text(path, value), (*at, path))
 
 
 def _seed(number: int, seed: int) -> Override:

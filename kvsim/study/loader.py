@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import warnings
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -23,8 +24,9 @@ from kvsim.scenario.shipped import available_experiments, available_scenarios, d
 from kvsim.scenario.tree import Node, Origin, Path, Problems, label, plain
 from kvsim.scenario.wording import error_path, note_all, place_of
 from kvsim.study.checks import check, named_metrics
-from kvsim.study.grid import Cell, cells, labels
+from kvsim.study.grid import Cell, cells, labels, override_text
 from kvsim.study.measure import metric_problem
+from kvsim.study.scaling import NoQuantity, factor_of, multiplied
 from kvsim.study.spec import StudySpec
 from kvsim.workloads import check_workload
 
@@ -141,8 +143,7 @@ def _scenarios(
         try:
             with warnings.catch_warnings(record=True) as caught:
                 warnings.simplefilter("always", ScenarioWarning)
-                texts = [change.text for change in cell.overrides]
-                found.append(scenario_loader.load(base, texts, checks=(check_policies, check_workload)))
+                found.append(_scenario(cell, base, problems, root))
         except ScenarioError as error:
             for problem in error.problems:
                 if problem not in seen:
@@ -153,6 +154,22 @@ def _scenarios(
     for doubt in doubts:
         warnings.warn(doubt, ScenarioWarning, stacklevel=3)
     return tuple(found)
+
+
+def _scenario(cell: Cell, base: FilePath | str, problems: Problems, root: Node) -> Scenario:
+    """The scenario of a cell: with the values that are set, then with what multiplies them."""
+    texts = [change.text for change in cell.overrides if not change.times]
+    checks = (check_policies, check_workload)
+    scenario = scenario_loader.load(base, texts, checks=checks)
+    scaled = [change for change in cell.overrides if change.times]
+    for change in scaled:
+        try:
+            text = multiplied(scenario, change.text, factor_of(change.times) or Decimal(1))
+        except NoQuantity as error:
+            problems.add(change.at, place_of(root, change.at), str(error), label(root, change.at))
+        else:
+            texts += [] if text is None else [override_text(change.text, text)]
+    return scenario_loader.load(base, texts, checks=checks) if scaled else scenario
 
 
 def _bases(root: Node, folder: FilePath, problems: Problems) -> dict[str, FilePath | str]:
@@ -183,7 +200,8 @@ def _note(problem: Problem, cell: Cell, root: Node, problems: Problems) -> None:
     """Note a problem of a cell's scenario: at the value of the study that caused it, if one did."""
     run = ", ".join(f"{axis} {value}" for axis, value in cell.coordinates.items())
     for change in cell.overrides:
-        if problem.file == f"--set {change.text}":
+        ours = problem.file.startswith(f"--set {change.text}=") if change.times else None
+        if ours or problem.file == f"--set {change.text}":
             at = place_of(root, change.at)
             message = problem.message
             if problem.field and not change.text.startswith(f"{problem.field}="):

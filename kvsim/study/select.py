@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from math import isfinite
+from math import isfinite, log
 
 from kvsim.study.grid import label_of
 from kvsim.study.measure import Number
@@ -102,6 +102,8 @@ class Results:
         baseline = self._number(measure, measure.relative_to, where)
         if measure.relation == "difference":
             return number - baseline
+        if measure.relation == "elasticity":
+            return self._elasticity(measure, where, number, baseline)
         if baseline == 0:
             raise Unknown("the baseline is 0, nothing is relative to it")
         return number / baseline - (1 if measure.relation == "change" else 0)
@@ -115,6 +117,15 @@ class Results:
             said = describe_where(wanted) or "all runs"
             raise Unknown(f"a standard deviation needs two runs or more, there is one at {said}")
         return float(_AGGREGATES[aggregate](numbers))
+
+    @staticmethod
+    def _elasticity(measure: MeasureSpec, where: Where, number: float, baseline: float) -> float:
+        """By how many percent the number grows with one percent more of what the axis `over` multiplies."""
+        axis, part = measure.over or "", measure.relative_to or SelectionSpec()
+        if number <= 0 or baseline <= 0:
+            raise Unknown("an elasticity is one of numbers above 0")
+        factors = [float(label_of(place[axis][0])) for place in (where, part.where)]
+        return log(number / baseline) / log(factors[0] / factors[1])
 
     def _correlation(
         self, measure: MeasureSpec, where: Where, here: SelectionSpec, baseline: SelectionSpec

@@ -83,10 +83,11 @@ Where = dict[str, Annotated[tuple[Any, ...], BeforeValidator(_one_or_several)]]
 """Axis (or `base`, `seed`) and the value or values that it must have."""
 
 Overrides = dict[str, Any]
-"""Dotted path and value, as with `--set`."""
+"""Dotted path and value, as with `--set`. The value `{times: AXIS}` multiplies what is there, after all that
+is set, by the number that labels the run's value of that axis; what is unset stays unset."""
 
 Aggregate = Literal["mean", "min", "max", "median", "sum", "std", "count"]
-Relation = Literal["change", "ratio", "difference", "rank_correlation"]
+Relation = Literal["change", "ratio", "difference", "rank_correlation", "elasticity"]
 Slack = Annotated[float, Field(strict=True, ge=0, allow_inf_nan=False)]
 
 
@@ -127,10 +128,11 @@ class MeasureSpec(Spec):
     """Measure relative to these runs. Default: the number itself."""
     relation: Relation = "change"
     """With `relative_to`: `change` is measured / baseline - 1, `ratio` measured / baseline, `difference`
-    measured - baseline, `rank_correlation` how alike both order the values of the axis `over` (Spearman).
-    Default change."""
+    measured - baseline, `rank_correlation` how alike both order the values of the axis `over` (Spearman),
+    `elasticity` the change in percent for one percent more along the axis `over`, whose labels are numbers:
+    ln(measured / baseline) / ln(factor / baseline's factor). Default change."""
     over: Name | None = None
-    """The axis whose values a `rank_correlation` ranks."""
+    """The axis whose values a `rank_correlation` ranks, or along which an `elasticity` is taken."""
 
 
 class ClaimSpec(MeasureSpec):
@@ -185,16 +187,19 @@ class TableSpec(ViewSpec):
 class FigureSpec(ViewSpec):
     """A measure as a figure."""
 
-    kind: Literal["bars", "lines", "heat", "ranks", "waterfall"]
+    kind: Literal["bars", "lines", "heat", "ranks", "waterfall", "tornado"]
     """`heat` writes its numbers into coloured cells; `ranks` joins the rank (1 = least) that each value of
     `colour` has along `x`; `waterfall` begins with the number of the first value of `x`, adds for each
-    following one its difference from the one before, and ends with the total."""
+    following one its difference from the one before, and ends with the total;
+    `tornado` has horizontal bars from the base case in the middle, one for every value of `x` in each row of
+    `y`, and the row with the longest bar on top."""
     x: Name
-    """The axis that goes across."""
+    """The axis that goes across; in a `tornado` that of the bars in a row, such as half and twice."""
     y: Name | None = None
-    """The axis that goes down in a `heat`."""
+    """The axis that goes down in a `heat` or `tornado`."""
     colour: Name | None = None
-    """The axis told apart by colour; `ranks` needs it, `heat` has none. Default: one colour."""
+    """The axis told apart by colour; `ranks` needs it, `heat` and `tornado` have none.
+    Default: one colour."""
     panels: Name | None = None
     """The axis with a panel of its own for every value. Default: one panel."""
     spread: Literal["none", "std", "range"] = "none"
@@ -203,8 +208,8 @@ class FigureSpec(ViewSpec):
     also: Listed = ()
     """In a `waterfall`: further metrics, each with panels and a scale of its own. Default none."""
     more_is_better: Listed = ()
-    """In a `waterfall`: those of its metrics of which more is better, for the colours. Default none: less is
-    better."""
+    """In a `waterfall` or `tornado`: those of its metrics of which more is better, for the colours. Default
+    none: less is better."""
     reference: SelectionSpec | None = None
     """In a `waterfall`: a line at the number of these runs, such as those of a baseline, laid over the
     figure's `where`; names one value of `x`. Default no line."""

@@ -65,7 +65,8 @@ def table(kept: list[Row] | None = None, **fields: Any) -> Any:
 
 
 def figure(kind: str, **fields: Any) -> FigureSpec:
-    axes = {"heat": {"x": "policy", "y": "work"}, "waterfall": {"x": "policy"}}.get(
+    down = {"x": "policy", "y": "work"}
+    axes = {"heat": down, "tornado": down, "waterfall": {"x": "policy"}}.get(
         kind, {"x": "mode", "colour": "policy"}
     )
     given = {"name": "f", "title": "It <says> so", "kind": kind, "metric": "wait_s", **axes, **fields}
@@ -318,6 +319,56 @@ def test_a_waterfall_ends_its_chain_where_a_case_has_no_number() -> None:
     assert not fall.x, "neither a beginning nor an end"
 
 
+def test_a_tornado_has_the_longest_bar_on_top_and_says_what_is_better() -> None:
+    values = {
+        ("small", "half"): 0.010,
+        ("small", "twice"): 0.010,
+        ("short", "half"): 0.011,  # + 10 %
+        ("short", "twice"): 0.0100001,  # rounds to nothing
+        ("long", "half"): 0.015,  # + 50 %
+        ("long", "twice"): 0.008,  # - 20 %
+        ("as_is", "once"): 0.010,
+    }
+    kept = [Row({"part": part, "size": size}, {"wait_s": value}) for (part, size), value in values.items()]
+    axes = {"part": ("as_is", "small", "short", "long"), "size": ("once", "half", "twice")}
+    spec = figure(
+        "tornado",
+        x="size",
+        y="part",
+        where={"size": ["half", "twice"]},
+        relative_to={"where": {"part": "as_is", "size": "once"}},
+    )
+    made = draw_figure(spec, Results(axes, kept))
+    assert made is not None
+    bars, numbers = made.data[:2]
+    assert made.layout.yaxis.ticktext == ("long", "short", "small")
+    assert tuple(made.layout.yaxis.range) == (2.5, -0.5), "the first on top"
+    assert tuple(bars.x) == pytest.approx((50, -20, 10, 0.001, 0))
+    assert bars.marker.color[:2] == ("#D55E00", "#0072B2"), "less waiting is better"
+    assert bars.y[0] == bars.y[1] == 0, "to both sides"
+    assert bars.y[2] < 1 < bars.y[3], "to one side, the row is shared"
+    assert numbers.text == (
+        "size half: +50.0 %",
+        "size twice: −20.0 %",
+        "size half: +10.0 %",
+        "size twice: ≈ 0",
+        "0",
+    )
+    assert numbers.textposition[:2] == ("middle right", "middle left")
+    more = draw_figure(spec.model_copy(update={"more_is_better": ("wait_s",)}), Results(axes, kept))
+    assert more is not None
+    assert more.data[0].marker.color[:2] == ("#0072B2", "#D55E00")
+
+
+def test_panels_of_a_tornado_have_an_order_of_their_own_and_one_scale() -> None:
+    """Against lru: rag fifo doubles in serial and halves in async."""
+    base = {"where": {"policy": "lru"}}
+    made = drawn("tornado", x="policy", y="work", panels="mode", where={"policy": "fifo"}, relative_to=base)
+    first, second = made.layout.yaxis.ticktext, made.layout.yaxis2.ticktext
+    assert {*first} == {*second} == {"rag", "chat"}
+    assert made.layout.xaxis.range == made.layout.xaxis2.range
+
+
 def test_panels_wrap_into_even_rows() -> None:
     assert [Grid.across_for(count, 100, 100) for count in (1, 2, 3, 4, 5, 6, 7, 9)] == [
         1,
@@ -406,8 +457,9 @@ def test_the_page_draws_what_the_study_asks_for_in_place_of_the_metrics() -> Non
 
 @pytest.mark.browser
 def test_a_browser_draws_every_kind_without_complaint(browser: Chrome, tmp_path: Path) -> None:
-    kinds = ("bars", "lines", "heat", "ranks", "waterfall")
-    figures = [figure(kind, name=kind) for kind in kinds]
+    kinds = ("bars", "lines", "heat", "ranks", "waterfall", "tornado")
+    base = {"tornado": {"relative_to": {"where": {"policy": "lru"}}}}
+    figures = [figure(kind, name=kind, **base.get(kind, {})) for kind in kinds]
     spec = study(figures=[one.model_dump(exclude_none=True, exclude_defaults=True) for one in figures])
     path = tmp_path / "report.html"
     path.write_text(study_html(spec, rows(), []), encoding="utf-8")

@@ -287,6 +287,10 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
         ("{memory: small}, m", '{memory: "*"}, m', "figures.w.reference: must name one value of memory in"),
         ("spread: std}", "also: hits}", "19:105: figures.f.also: is for kind waterfall only"),
         ("spread: std}", "reference: {}}", "figures.f.reference: is for kind waterfall only"),
+        ("kind: bars", "kind: tornado, y: seed", "figures.f.colour: means nothing with kind tornado"),
+        ("kind: bars", "kind: tornado", "figures.f.relative_to: is required with kind tornado"),
+        ("kind: bars", "kind: tornado", "19:5: figures.f.y: is required with kind tornado"),
+        ("spread: std}", "more_is_better: hits}", "is for the kinds waterfall and tornado only"),
         ("question: true", "question: maybe", "claims.c.question: must be true or"),
     ],
 )  # fmt: skip

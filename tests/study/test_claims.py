@@ -60,7 +60,12 @@ def test_relations_to_a_baseline_laid_over_where(relation: str, value: float) ->
 
 def test_a_baseline_may_be_the_value_before() -> None:
     """Chat comes after rag: mean 3 against 5 for lru, 3 against 10 for fifo."""
-    fields = {"relative_to": {"previous": "work"}, "relation": "ratio", "each": ["policy"], "operator": "<"}
+    fields: dict[str, Any] = {
+        "relative_to": {"previous": "work"},
+        "relation": "ratio",
+        "each": ["policy"],
+        "operator": "<",
+    }
     verdict = check(where={"work": "chat"}, value=1, **fields)
     assert [case.measured for case in verdict.cases] == [0.6, 0.3]
     for where, reason in ((RAG, "nothing comes before work rag"), ({}, "several values of work")):

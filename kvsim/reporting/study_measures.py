@@ -112,6 +112,9 @@ def against(measure: MeasureSpec, baseline: SelectionSpec) -> str:
     """The baseline by what it says itself."""
     own = _of(measure, baseline) if baseline.metric or baseline.aggregate else ""
     where = describe_where(baseline.where)
+    if baseline.previous is not None:
+        before = f"the {baseline.previous} before"
+        where = f"{where}, {before}" if where else before
     if own and where:
         return f"{own} at {where}"
     return own or where or "all runs"

@@ -54,6 +54,8 @@ def _axes(figure: go.Figure, panel: Panel, points: Points, ticks: Ticks, numeric
     plain = spec.relative_to is None
     y: dict[str, Any] = {"rangemode": "tozero" if plain or spec.kind == "bars" else "normal"}
     y |= {"zeroline": not plain, "zerolinecolor": palette.QUIET_INK, "zerolinewidth": 1, "nticks": 7}
+    if spec.scale == "log":
+        y = {"type": "log", "dtick": 1, "minor": {"dtick": "D1", "showgrid": False}}
     if panel.number:
         y["matches"] = "y"
     figure.update_layout({f"xaxis{panel.suffix}": x, f"yaxis{panel.suffix}": y})

@@ -142,6 +142,8 @@ def _check_measure(measure: MeasureSpec, at: Path, known: _Known) -> Findings:
     baseline = measure.relative_to
     if baseline is not None:
         yield from _check_where(baseline.where, (*at, "relative_to", "where"), known)
+        if baseline.previous is not None and known is not None and baseline.previous not in known:
+            yield (*at, "relative_to", "previous"), _no_axis(baseline.previous, known)
     if measure.relation == "elasticity":
         yield from _check_elasticity(measure, at, known)
         return
@@ -215,6 +217,8 @@ def _check_figure(figure: FigureSpec, at: Path, known: _Known) -> Findings:
         if figure.kind in ("heat", "ranks", "waterfall", "tornado"):
             yield (*at, "spread"), f"means nothing with kind {figure.kind}"
         yield from _check_spread(figure, at)
+    if figure.scale == "log" and figure.kind != "lines":
+        yield (*at, "scale"), "is for kind lines only"
     yield from _check_waterfall(figure, at, known)
     if figure.kind == "tornado":
         relation = figure.relation if figure.relative_to is not None else None

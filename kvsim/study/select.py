@@ -111,6 +111,8 @@ class Results:
     def _number(self, measure: MeasureSpec, part: SelectionSpec, where: Where) -> float:
         """One number of the runs that a selection, laid over the measure's, leaves."""
         wanted = {**where, **part.where}
+        if part.previous is not None:
+            wanted[part.previous] = (self._before(part.previous, where),)
         numbers = self.values(part.metric or measure.metric, wanted)
         aggregate = part.aggregate or measure.aggregate
         if aggregate == "std" and len(numbers) < 2:
@@ -126,6 +128,16 @@ class Results:
             raise Unknown("an elasticity is one of numbers above 0")
         factors = [float(label_of(place[axis][0])) for place in (where, part.where)]
         return log(number / baseline) / log(factors[0] / factors[1])
+
+    def _before(self, axis: str, where: Where) -> str:
+        """The label before the only one that a selection leaves of an axis."""
+        here = self.labels(axis, where)
+        if len(here) != 1:
+            raise Unknown(f"there are several values of {axis}, and so no one before")
+        place = list(self.axes[axis]).index(here[0])
+        if not place:
+            raise NoRun(f"nothing comes before {axis} {here[0]}")
+        return self.axes[axis][place - 1]
 
     def _correlation(
         self, measure: MeasureSpec, where: Where, here: SelectionSpec, baseline: SelectionSpec

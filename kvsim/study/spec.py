@@ -113,6 +113,9 @@ class SelectionSpec(Spec):
     """Laid over the measure's `where`; the value `*` frees an axis."""
     aggregate: Aggregate | None = None
     """Default: the measure's aggregate."""
+    previous: Name | None = None
+    """An axis: the runs at the value that comes before the measure's own, in the order of the study. The
+    first value has none before it. Default: none."""
 
 
 class MeasureSpec(Spec):
@@ -205,6 +208,9 @@ class FigureSpec(ViewSpec):
     spread: Literal["none", "std", "range"] = "none"
     """Whiskers of bars and lines over the runs behind a mean: the standard deviation of the sample to both
     sides, or from the least to the greatest. Default none."""
+    scale: Literal["linear", "log"] = "linear"
+    """How the numbers of `lines` are laid out; `log` for what grows by factors, all above 0. Default
+    linear."""
     also: Listed = ()
     """In a `waterfall`: further metrics, each with panels and a scale of its own. Default none."""
     more_is_better: Listed = ()

@@ -58,6 +58,22 @@ def test_relations_to_a_baseline_laid_over_where(relation: str, value: float) ->
     assert verdict.verdict == "holds"
 
 
+def test_a_baseline_may_be_the_value_before() -> None:
+    """Chat comes after rag: mean 3 against 5 for lru, 3 against 10 for fifo."""
+    fields: dict[str, Any] = {
+        "relative_to": {"previous": "work"},
+        "relation": "ratio",
+        "each": ["policy"],
+        "operator": "<",
+    }
+    verdict = check(where={"work": "chat"}, value=1, **fields)
+    assert [case.measured for case in verdict.cases] == [0.6, 0.3]
+    for where, reason in ((RAG, "nothing comes before work rag"), ({}, "several values of work")):
+        verdict = check(where=where, value=1, **fields)
+        assert verdict.verdict == "cannot be evaluated"
+        assert reason in verdict.deciding.reason
+
+
 def test_another_selection_in_place_of_a_value() -> None:
     than = {"where": {"policy": "fifo"}, "aggregate": "min"}
     verdict = check(where={"work": "rag", "policy": "lru"}, operator="<", than=than)

@@ -252,6 +252,8 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
         ("over: policy", "over: memory", "14:12: tables.two.rows.0: this axis is the one that rank_corr"),
         ("over: policy", "over: seed", "14:20: tables.two.rows.1: this axis is the one that rank_correl"),
         ("over: policy", "over: polcy", "17:11: tables.two.over: 'polcy' is no axis of this study; did y"),
+        ("{where: {overlap: serial}, met", "{previous: memry, met", "relative_to.previous: 'memry' is no ax"),
+        ("kind: bars", "scale: log, kind: bars", "figures.f.scale: is for kind lines only"),
         ("    relation: rank_correlation\n", "", "16:11: tables.two.over: is for the relation rank_corre"),
         ("{where: {overlap: serial}, met", "{where: {policy: lru}, met", "15:35: tables.two.relative_to.whe"),
         ("    relative_to: {where: {overlap: serial}, metric: evictions}\n", "", "11:5: tables.two.relat"),

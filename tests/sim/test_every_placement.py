@@ -153,11 +153,13 @@ def test_the_books_balance_whatever_is_read_and_decisions_take(data: st.DataObje
 
 @pytest.mark.parametrize("mode", [mode for mode in MODES if mode != "ideal"])
 def test_decisions_take_their_time_after_each_step(mode: str) -> None:
-    """Twelve pages, fifteen and eighteen after steps 1 and 3: 100 ticks and 3 for each."""
+    """Twelve pages, fifteen and eighteen after steps 1 and 3: 100 ticks and 3 for each. All stay where they
+    are, but with a threshold that has to be looked at."""
     times = {"decision_time": "100 ps", "decision_time_per_page": "3 ps"}
+    choice = {"placement": {"name": "adaptive", "options": {"thresholds": [0.0]}}}
     machine = MACHINES["roomy"]
-    plain = run("adaptive", machine, everything(4), mode)
-    result = run("adaptive", machine, everything(4), mode, times)
+    plain = run("adaptive", machine, everything(4), mode, choice)
+    result = run("adaptive", machine, everything(4), mode, choice | times)
     steps = result.records.steps
     assert steps.column("decision").tolist() == [100 + 3 * n for n in (12, 15, 15, 18)]
     assert result.makespan_ticks == plain.makespan_ticks + sum(steps.column("decision").tolist())
@@ -167,6 +169,13 @@ def test_decisions_take_their_time_after_each_step(mode: str) -> None:
     assert mine[:, 3].tolist() == steps.column("end").tolist()
     assert set(mine[:, 1].tolist()) == {LAYERS - 1}
     assert set(mine[:, 5:].flatten().tolist()) == {-1}
+
+
+@pytest.mark.parametrize("placement", ["adaptive", "predictive", "oracle"])
+def test_where_all_pages_fit_the_first_tier_there_is_nothing_to_decide(placement: str) -> None:
+    times = {"decision_time": "100 ps", "decision_time_per_page": "3 ps"}
+    assert run(placement, MACHINES["roomy"], everything(4), policy=times).exposed_ticks[Cause.DECISION] == 0
+    assert run(placement, MACHINES["direct"], everything(4), policy=times).exposed_ticks[Cause.DECISION] > 0
 
 
 @pytest.mark.parametrize("placement", ["static", "static_split", "parallel", "fill", "last"])

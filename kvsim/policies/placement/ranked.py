@@ -67,7 +67,15 @@ class Ranked(PlacementPolicy):
         return page < len(self._stays) and bool(self._stays[page])
 
     def weighs(self) -> int:
-        return int(np.count_nonzero(self.view.homes() >= 0))
+        homes = self.view.homes()
+        pages = np.flatnonzero(homes >= 0)
+        return 0 if self._all_is_well(pages, homes[pages]) else len(pages)
+
+    def _all_is_well(self, pages: NDArray[np.int64], homes: NDArray[np.int8]) -> bool:
+        """Whether all pages are in tier 0 and may stay there: then there is nothing to decide."""
+        if homes.any() or self._thresholds[0] > -np.inf:
+            return False
+        return int(self.view.sizes_of(pages, 0).sum()) <= self._rooms[0]
 
     def migrations(self) -> Iterator[tuple[int, int]]:
         everywhere = self.view.homes().astype(np.int64)

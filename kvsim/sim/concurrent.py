@@ -102,7 +102,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
             self._judge(plan, tally)
         if plan.pending:
             if self.joins_migrations:
-                self.mover.hurry((move for move in plan.moves if not move.committed), DEMAND)
+                self.mover.hurry(move for move in plan.moves if not move.committed)
             yield from self._wait(plan, tally)
 
     def _judge(self, plan: Plan, tally: Tally) -> None:
@@ -113,7 +113,7 @@ class ConcurrentDecoder(Decoder[ConcurrentMover]):
         self.hierarchy.speculation.judged(arrived, len(late))
         if late:
             tally.late += len(late)
-            self.mover.hurry(late, DEMAND)
+            self.mover.hurry(late)
 
     def _wait(self, plan: Plan, tally: Tally) -> Process:
         begin = self.now

@@ -91,17 +91,17 @@ class ConcurrentMover:
     def under_way(self, page: int) -> Move | None:
         return self._last.get(page)
 
-    def hurry(self, moves: Iterable[Move], cls: int) -> None:
-        """The moves are wanted more urgently, and so is what they wait for: earlier moves of their pages."""
+    def hurry(self, moves: Iterable[Move]) -> None:
+        """The moves are awaited now, and so is what they wait for: earlier moves of their pages."""
         wanted: list[Move] = []
         for move in moves:
             waiting: Move | None = move
             while waiting is not None:
-                if (waiting.leader or waiting).cls > cls:
+                if (waiting.leader or waiting).cls > DEMAND:
                     wanted.append(waiting)
                 waiting = waiting.predecessor
         if wanted:
-            self.dma.raise_all(wanted, cls)
+            self.dma.raise_all(wanted, DEMAND)
 
     def flush(self) -> None:
         self.dma.flush()
@@ -137,7 +137,7 @@ class ConcurrentMover:
             move.predecessor = before
             move.blocked = 1
             if move.cls == DEMAND and (move.room or move.route is not NO_ROUTE):  # nobody waits for a drop
-                self.hurry((before,), DEMAND)
+                self.hurry((before,))
         if move.room and not self.tiers[move.target].request(move):
             move.blocked += 1
         if not move.blocked:

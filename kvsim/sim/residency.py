@@ -23,7 +23,7 @@ TIER = 63
 
 
 class Residency:
-    """The state of all pages; the one place where it changes hands is `Hierarchy`.
+    """The state of all pages; it changes hands in `Hierarchy` and `Migrations` only.
 
     `where[page]` is the fastest tier that holds the page (logically: decided, perhaps still
     moving there, then with the bit MOVING). A pin is a stamp: the number of the announcement

@@ -30,8 +30,10 @@ def everything(layer: int, head: int, position: int, token: int) -> bool:
     return True
 
 
-def logits(weights: LmWeights, tokens: list[int], seen: Seen = everything) -> NDArray[np.float64]:
-    """[tokens, vocabulary], in float64."""
+def logits(
+    weights: LmWeights, tokens: list[int], seen: Seen = everything, owners: tuple[int, ...] = (0, 1, 2)
+) -> NDArray[np.float64]:
+    """[tokens, vocabulary], in float64; a layer uses the keys and values of its owner."""
     shape = weights.shape
     keys: dict[tuple[int, int], list[Vector]] = {}
     values: dict[tuple[int, int], list[Vector]] = {}
@@ -44,18 +46,19 @@ def logits(weights: LmWeights, tokens: list[int], seen: Seen = everything) -> ND
                 kind: split(tensor(weights, f"model.layers.{layer}.self_attn.{kind}_proj") @ inner, shape)
                 for kind in "qkv"
             }
-            for head in range(shape.num_key_value_heads):
+            for head in range(shape.num_key_value_heads if owners[layer] == layer else 0):
                 keys.setdefault((layer, head), []).append(turned(projected["k"][head], position, shape))
                 values.setdefault((layer, head), []).append(projected["v"][head])
             outputs = []
+            owner = owners[layer]
             for query_head in range(shape.num_attention_heads):
                 head = query_head * shape.num_key_value_heads // shape.num_attention_heads
                 there = [s for s in range(position + 1) if seen(layer, head, position, s)]
                 query = turned(projected["q"][query_head], position, shape)
-                scores = np.array([query @ keys[layer, head][s] for s in there]) / shape.head_dim**0.5
+                scores = np.array([query @ keys[owner, head][s] for s in there]) / shape.head_dim**0.5
                 shares = np.exp(scores - scores.max())
                 shares /= shares.sum()
-                outputs.append(sum(p * values[layer, head][s] for p, s in zip(shares, there, strict=True)))
+                outputs.append(sum(p * values[owner, head][s] for p, s in zip(shares, there, strict=True)))
             hidden = hidden + tensor(weights, f"model.layers.{layer}.self_attn.o_proj") @ np.concatenate(
                 outputs
             )

@@ -14,6 +14,8 @@ Floats = NDArray[np.float32]
 BLOCK = 1 << 19
 """Logits computed at a time: what stays in a processor's cache."""
 HIDDEN = np.float32(-np.inf)
+WORTH = 0.75
+"""Share of the tokens under which it pays to gather those that are seen."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,24 +57,38 @@ def attend(
     heads, tokens = keys.shape[1:3]
     rows = grouped(queries * np.float32(width**-0.5), heads)
     output = np.empty_like(rows)
-    mass = np.empty((batch, heads, tokens), dtype=np.float32) if weigh else None
+    mass = np.zeros((batch, heads, tokens), dtype=np.float32) if weigh else None
     compare = compare and bias is not None
     cost = np.empty((2, batch), dtype=np.float32) if compare else None
     each = max(1, BLOCK // (heads * rows.shape[2] * tokens))
     for first in range(0, batch, each):
         part = slice(first, first + each)
-        logits = _logits(rows[part], keys[part], count)
+        near, far, added = keys[part], values[part], None if bias is None else bias[part]
+        seen = None if added is None or compare else _seen(added, count)
+        if seen is not None and added is not None:
+            near, far, added = near[:, :, seen], far[:, :, seen], added[..., seen]
+        logits = _logits(rows[part], near, count)
         whole = logits.copy() if compare else None
-        if bias is not None:
-            logits += bias[part]
+        if added is not None:
+            logits += added
         total = _exponentials(logits)
-        output[part] = logits @ values[part] / total
+        output[part] = logits @ far / total
         if mass is not None:
-            mass[part] = (np.swapaxes(1 / total, 2, 3) @ logits)[:, :, 0] / rows.shape[2]
-        if whole is not None and cost is not None and bias is not None:
-            cost[:, part] = _cost(whole, bias[part], values[part], output[part])
+            share = (np.swapaxes(1 / total, 2, 3) @ logits)[:, :, 0] / rows.shape[2]
+            mass[part, :, slice(None) if seen is None else seen] = share
+        if cost is not None and whole is not None and added is not None:
+            cost[:, part] = _cost(whole, added, far, output[part])
     kept, error = (None, None) if cost is None else (cost[0], cost[1])
     return Attended(output.reshape(queries.shape), mass, kept, error)
+
+
+def _seen(bias: Floats, count: int) -> NDArray[np.intp] | None:
+    """The tokens that some head of some sequence sees; None if leaving out the others would save little."""
+    if bias.shape[2] > 1:
+        return None
+    some: NDArray[np.bool_] = np.logical_or.reduce(bias > HIDDEN, axis=(0, 1, 2))
+    some[len(some) - count :] = True
+    return np.flatnonzero(some) if some.mean() < WORTH else None
 
 
 def _logits(queries: Floats, keys: Floats, count: int) -> Floats:

@@ -19,6 +19,9 @@ __all__ = ["Decoder"]
 Floats = NDArray[np.float32]
 Tokens = NDArray[np.integer]
 
+ROWS = 256
+"""Hidden states that an MLP takes at a time: what stays in a processor's cache."""
+
 
 class Decoder:
     """Computes logits of the next token; all state is the cache's."""
@@ -55,13 +58,13 @@ class Decoder:
         first, count = cache.length, tokens.shape[1]
         cache.begin(count, coming)
         turn = self._turns(first, count)
-        hidden: Floats = embedding[tokens]
+        hidden: Floats = embedding[tokens.ravel()]  # [B · C, hidden], as are all hidden states
         for layer in range(self.shape.num_hidden_layers):
             hidden += self._attention(layer, self._norm(hidden, layer, "input_layernorm"), turn, cache)
             hidden += self._mlp(layer, self._norm(hidden, layer, "post_attention_layernorm"))
         cache.finish()
         logits: Floats = self._normal(hidden, tensors["model.norm.weight"]) @ embedding.T
-        return logits
+        return logits.reshape(*tokens.shape, -1)
 
     def _check(self, tokens: Tokens, cache: KvCache) -> None:
         if tokens.ndim != 2 or not tokens.shape[1] or len(tokens) != cache.batch:
@@ -71,27 +74,29 @@ class Decoder:
             raise SimulationError(f"tokens must be 0 to {self.shape.vocab_size - 1}")
 
     def _attention(self, layer: int, hidden: Floats, turn: tuple[Floats, Floats], cache: KvCache) -> Floats:
-        queries = _rotated(self._heads(layer, "q", hidden), turn)
+        split = (cache.batch, len(turn[0]), -1, self.shape.head_dim)
+
+        def heads(what: str) -> Floats:
+            """A projection of the hidden states: [B, heads, C, D]."""
+            found = hidden @ self.weights.layer(layer, f"self_attn.{what}_proj").T
+            return found.reshape(split).transpose(0, 2, 1, 3)
+
+        queries = _rotated(heads("q"), turn)
         if cache.writes(layer):
-            cache.write(
-                layer, _rotated(self._heads(layer, "k", hidden), turn), self._heads(layer, "v", hidden)
-            )
-        found = cache.attend(layer, queries)
-        batch, _, count, _ = found.shape
-        together = found.transpose(0, 2, 1, 3).reshape(batch, count, -1)
-        output: Floats = together @ self.weights.layer(layer, "self_attn.o_proj").T
+            cache.write(layer, _rotated(heads("k"), turn), heads("v"))
+        found = cache.attend(layer, queries).transpose(0, 2, 1, 3).reshape(len(hidden), -1)
+        output: Floats = found @ self.weights.layer(layer, "self_attn.o_proj").T
         return output
 
-    def _heads(self, layer: int, what: str, hidden: Floats) -> Floats:
-        """A projection of hidden states [B, C, hidden] to [B, heads, C, D]."""
-        found = hidden @ self.weights.layer(layer, f"self_attn.{what}_proj").T
-        return found.reshape(*hidden.shape[:2], -1, self.shape.head_dim).transpose(0, 2, 1, 3)
-
     def _mlp(self, layer: int, hidden: Floats) -> Floats:
-        gate: Floats = hidden @ self.weights.layer(layer, "mlp.gate_proj").T
-        gate *= 0.5 * (1 + np.tanh(0.5 * gate))  # x · sigmoid(x), which cannot overflow this way
-        gate *= hidden @ self.weights.layer(layer, "mlp.up_proj").T
-        output: Floats = gate @ self.weights.layer(layer, "mlp.down_proj").T
+        wide, up, down = (self.weights.layer(layer, f"mlp.{part}_proj") for part in ("gate", "up", "down"))
+        output = np.empty_like(hidden)
+        for first in range(0, len(hidden), ROWS):
+            part = hidden[first : first + ROWS]
+            gate: Floats = part @ wide.T
+            gate *= 0.5 * (1 + np.tanh(0.5 * gate))  # x · sigmoid(x), which cannot overflow this way
+            gate *= part @ up.T
+            output[first : first + ROWS] = gate @ down.T
         return output
 
     def _norm(self, hidden: Floats, layer: int, part: str) -> Floats:

@@ -9,6 +9,9 @@ size with `policy.lossy`:
 3.  At the end of a layer the pages are born that its next tokens will need. Before each birth, while the
     budget has no room for it: `victim`, `removed`, `evicted`. Then it is `inserted`.
 
+A chunk is one observation: the attention told is the mean of its queries. A policy that looks at the last few
+queries of a prompt wants them in chunks of their own.
+
 A page that the policy gives up is gone for good. Its tokens are seen no more, but those of an unfinished
 page, which are still at hand for the running chunks, until the page would have been full.
 """
@@ -43,6 +46,11 @@ class Eviction:
     after_prompt: bool = False
     """False: the budget holds from the start, so that a long prompt is cut while it is fed, chunk by chunk.
     True: the prompt is kept whole, and cut to the budget when the cache is told that it has ended."""
+
+    @classmethod
+    def of_share(cls, policy: str, share: float, tokens: int, **more: Any) -> Eviction:
+        """A budget of that share of so many tokens, rounded down."""
+        return cls(policy=policy, budget_tokens=int(share * tokens), **more)
 
     def pages(self, numbers: PageNumbers) -> int:
         """Pages that the budget holds. Raises SimulationError if it holds none of some layer."""

@@ -43,7 +43,8 @@ class ModelReads:
     """A workload that reads and creates what a sequence has, with its attention mass, step by step.
 
     Pages keep their numbers. Under the same eviction policy, in one lossy tier of the same size, the
-    simulator decides as the model did. `compute_ticks` is the compute time of a layer, in picoseconds.
+    simulator decides as the model did, if the budget held from the start. `compute_ticks` is the compute
+    time of a layer, in picoseconds.
     """
 
     name: ClassVar[str] = "model_reads"

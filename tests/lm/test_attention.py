@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -49,6 +50,19 @@ def test_output_and_mass_are_those_of_the_textbook() -> None:
         np.testing.assert_allclose(found.mass[sequence], mass, atol=1e-6)
 
 
+def test_tokens_that_nobody_sees_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden = HIDDEN.copy()
+    hidden[..., 1:4] = -np.inf
+    short = attend(QUERIES, KEYS, VALUES, hidden, weigh=True)  # 5 of 8 tokens are seen
+    monkeypatch.setattr(attention, "WORTH", 0)
+    whole = attend(QUERIES, KEYS, VALUES, hidden, weigh=True)
+    assert short.mass is not None
+    assert whole.mass is not None
+    assert (short.mass[..., 1:4] == 0).all()
+    np.testing.assert_allclose(short.output, whole.output, atol=1e-6)
+    np.testing.assert_allclose(short.mass, whole.mass, atol=1e-6)
+
+
 def test_what_the_bias_costs_is_told() -> None:
     found = attend(QUERIES, KEYS, VALUES, HIDDEN, compare=True)
     assert found.kept is not None
@@ -71,9 +85,9 @@ def test_without_a_bias_there_is_nothing_to_compare() -> None:
     assert found.error is None
 
 
-def test_sequences_computed_in_turns_are_computed_alike(monkeypatch: object) -> None:
+def test_sequences_computed_in_turns_are_computed_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     whole = attend(QUERIES, KEYS, VALUES, HIDDEN, weigh=True)
-    monkeypatch.setattr(attention, "BLOCK", 1)  # type: ignore[attr-defined]
+    monkeypatch.setattr(attention, "BLOCK", 1)
     parts = attend(QUERIES, KEYS, VALUES, HIDDEN, weigh=True)
     assert np.array_equal(whole.output, parts.output)
     assert np.array_equal(whole.mass, parts.mass)  # type: ignore[arg-type]

@@ -53,7 +53,7 @@ class CalibratedRank:
 
     def bits(self, tokens: int) -> int:
         """Bits of keys and values of one head of a sequence; the directions belong to the model."""
-        return _BITS * tokens * (self.keys.shape[-1] + self.values.shape[-1])
+        return _BITS * tokens * int(self.keys.shape[-1] + self.values.shape[-1])
 
     @property
     def basis_bits(self) -> int:

@@ -1,1 +1,4 @@
-"""What it costs in answers: a real decoder whose KV cache is real, in numpy alone."""
+"""WHAT IT COSTS IN ANSWERS: a small real decoder, in numpy, whose KV cache is real.
+
+Its eviction policies are the simulator's, told of the same page events; see `kvsim.lm.tables`.
+"""

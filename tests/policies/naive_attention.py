@@ -239,6 +239,7 @@ class Shadow:
         self.view = view
         self.naive = kind(self, future)
         self.lost: set[int] = set()
+        self.ghosts: list[int] = []
         self.regret = 0.0
         self.group_of = view.group_of
         self.bytes_of = view.bytes_of
@@ -276,7 +277,7 @@ class Switching(Grouped):
     def accessed(self, page: int, tier: int) -> None:
         self.review()
         for expert, shadow in zip(self.experts, self.shadows, strict=True):
-            if shadow.tier_of(page) < 0:
+            if shadow.tier_of(page) < 0 and page not in shadow.ghosts:
                 if self.told:
                     shadow.lost.add(page)
                 else:
@@ -308,6 +309,7 @@ class Switching(Grouped):
         for expert, shadow in zip(self.experts, self.shadows, strict=True):
             expert.inserted(page, tier)
             if tier == 0:
+                shadow.ghosts = [ghost for ghost in shadow.ghosts if ghost != page]
                 shadow.inserted(page, max(1, len(self.members[0]) // 2))
 
     def removed(self, page: int, tier: int) -> None:
@@ -316,6 +318,7 @@ class Switching(Grouped):
             expert.removed(page, tier)
             if tier == 0 and shadow.tier_of(page) == 0:
                 shadow.naive.removed(page, 0)
+                shadow.ghosts = [*shadow.ghosts, page][-max(1, (len(self.members[0]) + 1) // 2) :]
 
     def victim(self, tier: int) -> int | None:
         return self.experts[self.leader].victim(tier)

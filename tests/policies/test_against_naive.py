@@ -102,8 +102,9 @@ class World:
         self.reads += len(pages)
         for k, page in enumerate(pages):
             self.ahead[page] = self.never if after == 30 else self.reads + after + k
-        for policy in self.policies:
-            policy.accessed(pages, tier)
+        if pages:  # the naive ones hear of pages, not of calls
+            for policy in self.policies:
+                policy.accessed(pages, tier)
         for page in pages:
             self.naive.accessed(page, tier)
 

@@ -76,11 +76,14 @@ class _Expert:
         self._shadow: EvictionPolicy = kind(self._small, even=even)
         self.lost: set[int] = set()
         """Pages of the running access that the shadow had given up."""
+        self.ghosts: dict[int, None] = {}
+        """Pages that the real tier lost while the shadow kept them, the latest last, a shadow full."""
         self.regret = 0.0
 
     def accessed(self, pages: Sequence[int], tier: int) -> int:
         """How many of the pages the shadow had given up."""
-        lost = [page for page in pages if page not in self._small.kept]
+        kept, ghosts = self._small.kept, self.ghosts
+        lost = [page for page in pages if page not in kept and page not in ghosts]
         self.policy.accessed(pages, tier)
         self._shadow.accessed(pages, tier)
         self.lost.update(lost)
@@ -96,6 +99,7 @@ class _Expert:
         """`room`: pages that the shadow may hold."""
         self.policy.inserted(page, tier)
         if tier == 0:
+            self.ghosts.pop(page, None)
             self._shadow.inserted(page, 0)
             self._small.kept.add(page)
             while len(self._small.kept) > room:
@@ -104,10 +108,14 @@ class _Expert:
                 self._leave(gone)
                 self._shadow.evicted(gone, 0)
 
-    def removed(self, page: int, tier: int) -> None:
+    def removed(self, page: int, tier: int, room: int) -> None:
+        """`room`: pages that the shadow might hold until now."""
         self.policy.removed(page, tier)
         if tier == 0 and page in self._small.kept:
             self._leave(page)
+            self.ghosts[page] = None
+            while len(self.ghosts) > room:
+                del self.ghosts[next(iter(self.ghosts))]
 
     def _leave(self, page: int) -> None:
         self._small.kept.remove(page)
@@ -121,15 +129,17 @@ class Switching(EvictionPolicy):
 
     Each of them also runs in a shadow of tier 0 that holds only the `shadow` share of its pages. What a
     shadow gave up is still in the real tier, mostly, so the attention that it goes on to receive is known:
-    that is the policy's regret. It fades by 1 / `memory` a step. The leader changes when another's regret
-    is smaller by the share `margin`; the first leader is `streaming`. All tiers follow the leader. The
-    recency policy is lru by layer and head group, where only a read with at least the mean attention of
-    those of its group counts. Where the workload knows no attention, each read counts as a mass of 1.
+    that is the policy's regret. What left the real tier while a shadow kept it, and is read again, is regret
+    of the others only. Regret fades by 1 / `memory` a step. The leader changes when another's is smaller
+    by the share `margin`; the first leader is `streaming`. All tiers follow the leader. The recency policy
+    is lru by layer and head group, where only a read with at least the mean attention of those of its group
+    counts. Where the workload knows no attention, each read counts as a mass of 1.
 
-    Who is better at half the room need not be better at all of it, and pages that are gone for good cause
-    no regret to anyone.
+    Who is better at half the room need not be better at all of it; and pages that are gone for good cause no
+    regret to anyone.
 
-    Cost: that of six policies, and a look at each page read, three times; state: that of six policies.
+    Cost: that of six policies, and a look at each page read, three times; state: that of six policies, and
+    the names of the pages in the shadows.
 
     Source: the regret of several experts is that of G. Vietri et al., "Driving cache replacement with
     ML-based LeCaR", HotStorage 2018; to let each run beside the cache in a smaller copy, that of C.
@@ -182,12 +192,13 @@ class Switching(EvictionPolicy):
     def inserted(self, page: int, tier: int) -> None:
         self._held += tier == 0
         for expert in self.experts.values():
-            expert.inserted(page, tier, room=max(1, int(self._held * self._share)))
+            expert.inserted(page, tier, self._room())
 
     def removed(self, page: int, tier: int) -> None:
+        room = self._room()
         self._held -= tier == 0
         for expert in self.experts.values():
-            expert.removed(page, tier)
+            expert.removed(page, tier, room)
 
     def evicted(self, page: int, tier: int) -> None:
         for expert in self.experts.values():
@@ -198,6 +209,9 @@ class Switching(EvictionPolicy):
 
     def contents(self, tier: int) -> Iterable[int]:
         return self.experts[self.leader].policy.contents(tier)
+
+    def _room(self) -> int:
+        return max(1, int(self._held * self._share))
 
     def _pass_time(self) -> None:
         """In a new step: choose who leads, then let regret fade."""

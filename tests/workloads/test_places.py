@@ -158,7 +158,7 @@ def test_a_decode_has_a_group_a_layer_and_pages_nobody_knows_are_of_group_0() ->
 def test_a_trace_need_not_tell_where_pages_are(
     tmp_path: Path, layer: int | None, head_group: int | str | None, told: list[int]
 ) -> None:
-    """Two pages, the first of layer 0 and head group 0; if there are two head groups, layer 2 begins with 4."""
+    """Two pages, the first of layer 0 and head group 0; with two head groups layer 2 begins with 4."""
     first = PageRow(1, 0, 0, None if layer is None else 0, None if head_group is None else 0, 16, 64)
     path = tmp_path / "t.jsonl"
     write_pages(path, [first, PageRow(1, 0, 1, layer, head_group, 16, 64)])

@@ -64,6 +64,7 @@ class Learned(AttentionPolicy):
         self._tier = self.table(-1, np.int8)
         self._born = self.table(-1, np.int64)
         self._last = self.table(-1, np.int64)
+        """Step in which the page was important last; -1: it never was."""
         self._times = self.table(0, np.int64)
         self._mass = self.table()
         self._faded = self.table(0, np.int64)
@@ -77,7 +78,7 @@ class Learned(AttentionPolicy):
         super().inserted(page, tier)
         self._tier.values[page] = tier
         if self._born.values[page] < 0:
-            self._born.values[page] = self._last.values[page] = self.view.step
+            self._born.values[page] = self.view.step
 
     def removed(self, page: int, tier: int) -> None:
         super().removed(page, tier)
@@ -97,23 +98,24 @@ class Learned(AttentionPolicy):
         self._mass.values[pages] = self._faded_mass(pages) + (1.0 - FADE) * shares
         self._faded.values[pages] = step
         new = pages[self._born.values[pages] < 0]
-        self._born.values[new] = self._last.values[new] = step
+        self._born.values[new] = step
         important = pages[shares >= 1]
         self._last.values[important] = step
         self._times.values[important] += 1
 
     def forget(self) -> None:
         self._look = None
-        self._last.values[:] = self._born.values
+        self._last.values[:] = -1
         self._times.values[:] = 0
         self._mass.values[:] = 0
 
     def features(self, pages: Pages) -> list[Column]:
         """The features of each of the pages now, one column each."""
-        age = self.view.step - self._born.values[pages]
+        born = self._born.values[pages]
+        age = self.view.step - born
         return [
             np.ones(len(pages)),
-            np.log2(1.0 + self.view.step - self._last.values[pages]),
+            np.log2(1.0 + self.view.step - np.maximum(self._last.values[pages], born)),
             self._times.values[pages] / (1.0 + age),
             np.log2(1.0 + self._faded_mass(pages)),
             np.log2(1.0 + age),

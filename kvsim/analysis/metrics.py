@@ -21,6 +21,7 @@ from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
 from kvsim.analysis.queueing import littles_law
 from kvsim.analysis.run_bounds import BoundsSummary, run_bounds
 from kvsim.analysis.streams import page_rows
+from kvsim.scenario.geometry import prompt_steps
 from kvsim.sim.records import TransferClass
 from kvsim.sim.result import LaneInfo, RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -83,9 +84,10 @@ class Summary:
     idle_s: float
     """Time between steps, waiting for the next arrival."""
     step_latency_s: Mapping[str, float]
-    """End minus start: mean, p50, p95, p99, max. Percentiles are observed values (nearest rank)."""
+    """End minus start: mean, p50, p95, p99, max. Percentiles are observed values (nearest rank). Steps
+    that read the prompt of a language model do not count."""
     step_response_s: Mapping[str, float]
-    """End minus arrival: the latency plus the wait for earlier steps."""
+    """End minus arrival: the latency plus the wait for earlier steps; of the same steps."""
     hit_rate: float
     """Reads that found their page in tier 0 over reads; 0 without reads."""
     tier_hit_rate: Mapping[str, float]
@@ -137,7 +139,8 @@ class Summary:
 def summarise(result: RunResult) -> Summary:
     """Compute every figure of a run."""
     steps = result.records.steps
-    start, end = steps.column("start"), steps.column("end")
+    arrival, start, end = (steps.column(name) for name in ("arrival", "start", "end"))
+    decoded = slice(prompt_steps(result.scenario), None)
     complete = result.records.keep_events
     hidden = _hidden_ticks(result) if complete else None
     exposed = sum(result.exposed_ticks)
@@ -155,8 +158,8 @@ def summarise(result: RunResult) -> Summary:
         overlap_efficiency=None if hidden is None else overlap_efficiency(sum(hidden), exposed),
         bounds=run_bounds(result).summary() if complete else None,
         idle_s=_seconds(result.idle_ticks),
-        step_latency_s=_distribution(end - start),
-        step_response_s=_distribution(end - steps.column("arrival")),
+        step_latency_s=_distribution((end - start)[decoded]),
+        step_response_s=_distribution((end - arrival)[decoded]),
         hit_rate=_ratio(result.tiers[0].found, result.accesses),
         tier_hit_rate=found,
         absent_rate=_ratio(result.absent, result.accesses),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +55,10 @@ class LayerRead:
     """[B]: see `Attended`; None if nobody asked, or everything was seen."""
     error: Floats | None = None
     """[B]: see `Attended`."""
+
+    def of_first(self) -> LayerRead:
+        """The same of the first sequence alone."""
+        return replace(self, read=self.read[:1], mass=self.mass[:1], kept=None, error=None)
 
 
 Observer = Callable[[LayerRead], None]

@@ -41,8 +41,10 @@ class Eviction:
     """Name of an eviction policy, or `module:Class`, as in a scenario."""
     options: Mapping[str, Any] = field(default_factory=dict)
     """Options of the policy, as in a scenario."""
-    budget_tokens: int
+    budget_tokens: int | None = None
     """Tokens kept of each layer and head group, on average: the budget holds the full pages of so many."""
+    budget_pages: int | None = None
+    """Instead: pages kept of all layers and head groups together."""
     after_prompt: bool = False
     """False: the budget holds from the start, so that a long prompt is cut while it is fed, chunk by chunk.
     True: the prompt is kept whole, and cut to the budget when the cache is told that it has ended."""
@@ -54,6 +56,10 @@ class Eviction:
 
     def pages(self, numbers: PageNumbers) -> int:
         """Pages that the budget holds. Raises SimulationError if it holds none of some layer."""
+        if self.budget_pages is not None:
+            return self.budget_pages
+        if self.budget_tokens is None:
+            raise SimulationError("a budget is a number of tokens or of pages")
         each = self.budget_tokens // numbers.page_tokens
         if each < 1:
             message = f"a budget of {self.budget_tokens} tokens holds no page of {numbers.page_tokens}"

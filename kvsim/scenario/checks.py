@@ -7,7 +7,7 @@ wrong. A check names the fields it needs, so that it stays silent when one of th
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kvsim.scenario import contention, geometry
+from kvsim.scenario import answers, contention, geometry
 from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.number_set import NumberSet
 from kvsim.scenario.scenario import Scenario
@@ -316,6 +316,7 @@ RULES = (
     Rule((), _watermarks),
     Rule(("model", "workload"), _needs_model),
     Rule(("model", "gpu", "execution.compute_time"), _compute_known),
+    Rule(("hierarchy.tiers", "scheme", "policy", "workload"), answers.answers),
     Rule(("hierarchy.tiers.*.name", "workload"), contention.weights),
     Rule(("hierarchy.links", "scheme", "hierarchy.tiers.*.scheme"), contention.compute_shares),
     Rule(("workload",), _sparse_reads_something),

@@ -10,8 +10,10 @@ from math import ceil, lcm
 
 from kvsim.scenario.catalog import FormatSpec, SchemeSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.tiny import tiny_shape
 from kvsim.scenario.workload import (
     DenseDecode,
+    LanguageModel,
     Layers,
     Mooncake,
     Replay,
@@ -36,6 +38,7 @@ __all__ = [
     "page_bytes",
     "page_places",
     "page_scalars",
+    "prompt_steps",
     "read_pages",
     "scalars_of",
     "tier_formats",
@@ -73,6 +76,9 @@ def page_places(scenario: Scenario) -> list[Place] | None:
         return [(layer, 0) for layer in range(scenario.model.layers)]
     if isinstance(work, Layers):
         return [(layer, 0) for layer in range(work.layers)]
+    if isinstance(work, LanguageModel):
+        layers = range(tiny_shape(work.lm).layers)
+        return [(layer, group) for layer in layers for group in range(work.head_groups)]
     return None
 
 
@@ -98,6 +104,8 @@ def page_scalars(scenario: Scenario) -> int | None:
         return None if work.page_bytes is None else scalars_of(scenario, work.page_bytes)
     if isinstance(work, Mooncake) and work.block_bytes is not None:
         return scalars_of(scenario, work.block_bytes)
+    if isinstance(work, LanguageModel):
+        return _share_of_model(scenario, work)
     if scenario.model is None:
         return None
     token = scenario.model.kv_scalars_per_token_layer
@@ -106,6 +114,22 @@ def page_scalars(scenario: Scenario) -> int | None:
     if isinstance(work, (DenseDecode, SparseDecode)):
         return work.page_tokens * token
     return None
+
+
+def _share_of_model(scenario: Scenario, work: LanguageModel) -> int:
+    """Scalars of a page of a tiny language model that stands for the scenario's model, rounded up."""
+    tiny = tiny_shape(work.lm)
+    stands_for = scenario.model or tiny
+    scalars = work.page_tokens * work.token_scale * stands_for.kv_scalars_per_token_layer * stands_for.layers
+    return -(-scalars // (tiny.layers * work.head_groups))
+
+
+def prompt_steps(scenario: Scenario) -> int:
+    """Steps at the start of a run that read a prompt and decode nothing."""
+    work = scenario.workload
+    if not isinstance(work, LanguageModel):
+        return 0
+    return -(-(work.context_tokens - work.decode_tokens) // work.chunk_tokens)
 
 
 def scalars_of(scenario: Scenario, size: int) -> int:

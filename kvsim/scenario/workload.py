@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from kvsim.scenario.base import Count, Flag, Index, Spec
+from kvsim.scenario.base import Count, Flag, Index, Name, Spec
 from kvsim.units import Bytes, Duration
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "ChatContinuation",
     "Custom",
     "DenseDecode",
+    "LanguageModel",
     "Layers",
     "LongTailMix",
     "MixedLocality",
@@ -263,6 +264,55 @@ class SparseDecode(_Decode):
     next layer's query; the others are fetched only when the layer reads them. Default 1."""
 
 
+class LanguageModel(Spec):
+    """A real, tiny language model that answers questions: what its cache loses, its answers lack.
+
+    The samples are fed to it under the scenario's eviction policy and scheme. The pages of the first sample
+    are what the simulator reads: first the prompt, chunk by chunk, then what is decoded, token by token.
+    Time and bytes are those of the scenario's `model`, whose layers the tiny one's share evenly; without
+    one, its own.
+    """
+
+    kind: Literal["language_model"] = "language_model"
+    """Which workload this is."""
+    lm: Name = "base"
+    """The language model: `small`, `base`, or a folder of `config.json` and `weights.npz`. Default `base`."""
+    task: Literal["recall", "multi_hop", "copy", "text"] = "recall"
+    """`recall`: facts planted in text, the last tokens ask for one. `multi_hop`: for what two links lead to.
+    `copy`: for a string of random letters again. `text`: held-out text, every decoded token is asked for.
+    Default `recall`."""
+    context_tokens: Count = 512
+    """Tokens of a sample, all told. Default 512."""
+    decode_tokens: Count = 16
+    """Tokens at the end of a sample that are decoded one by one, and on which the score is taken; those of
+    other tasks than `text` hold the question. Default 16."""
+    depth: Annotated[float, Field(strict=True, ge=0, le=1, allow_inf_nan=False)] | None = None
+    """Where in the sample lies what is asked for: 0 at its beginning, 1 at its end. Default: evenly spread,
+    somewhere else in each sample."""
+    samples: Count = 32
+    """Samples, each with a cache and a policy of its own; all count for the score. Default 32."""
+    chunk_tokens: Count = 32
+    """Tokens of the prompt that are fed at a time, as one step. Default 32."""
+    page_tokens: Count = 16
+    """Tokens of one page. Default 16."""
+    head_groups: Count = 1
+    """Head groups of a layer, each with pages of its own; it divides the tiny model's KV heads. Default 1."""
+    select_pages: Count | None = None
+    """Pages that each query head reads of a layer: those that look best to it (Quest). Default: all."""
+    exact_sinks: Index = 0
+    """First tokens that the scheme leaves in fp16. Default 0."""
+    exact_recent: Index = 0
+    """Newest tokens that it leaves in fp16, at least. Default 0."""
+    scales: Literal["kivi", "token", "channel", "swapped"] = "kivi"
+    """What int8, int4 and int2 scale together, in groups of `scale_group`: `kivi` tokens of a key channel and
+    channels of a value token, `token` channels of a token in both, `channel` tokens of a channel in both,
+    `swapped` the reverse of kivi. Default `kivi`."""
+    scale_group: Count = 32
+    """Scalars that share a scale. Default 32."""
+    token_scale: Count = 1
+    """Tokens of the scenario's `model` that a token of the tiny one stands for. Default 1."""
+
+
 class Mooncake(Spec):
     """Requests of a trace in Mooncake's format: prefix blocks looked up one by one, absent ones computed."""
 
@@ -309,6 +359,7 @@ WorkloadSpec = Annotated[
     | Layers
     | DenseDecode
     | SparseDecode
+    | LanguageModel
     | Mooncake
     | Replay
     | Custom,

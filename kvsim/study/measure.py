@@ -12,7 +12,9 @@ from kvsim.analysis.metrics import Summary, summarise
 from kvsim.analysis.predictions import FORMS, predicted_s
 from kvsim.analysis.run_bounds import BoundsSummary
 from kvsim.errors import nearest
+from kvsim.lm.answers import ANSWER_FIGURES, answers_of
 from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.workload import LanguageModel
 from kvsim.sim.engine import simulate
 from kvsim.sim.result import PrefetchInfo, RunResult
 
@@ -23,7 +25,9 @@ Number = int | float | None
 
 _PREDICTED = "predicted_s"
 """What the closed forms say of the scenario; no part of the summary, because no run is needed for it."""
-_EXTRA = ("hits", "misses", _PREDICTED)
+_ANSWERS = "answers"
+"""What the language model of a scenario answers, of which the simulator knows nothing."""
+_EXTRA = ("hits", "misses", _PREDICTED, _ANSWERS)
 _PARTS: dict[str, tuple[str, ...]] = {
     "exposed_s": (*CAUSE_NAMES, "total"),
     "step_latency_s": ("mean", "p50", "p95", "p99", "max"),
@@ -32,6 +36,7 @@ _PARTS: dict[str, tuple[str, ...]] = {
     "exposed_by_class_s": (*CLASS_NAMES, "none"),
     "bounds": tuple(field.name for field in fields(BoundsSummary) if field.name != "longest"),
     _PREDICTED: FORMS,
+    _ANSWERS: ANSWER_FIGURES,
 }
 _BY_TIER = (
     "tier_hit_rate",
@@ -78,7 +83,7 @@ def _measure_one(task: Task) -> Measured:
     try:
         result = simulate(task.scenario)
         summary = summarise(result)
-        said = _predicted(task)
+        said = _predicted(task) | _answered(task)
         kept = {name: said[name] if name in said else figure(result, summary, name) for name in task.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a policy or workload raises becomes this run's row
         return Measured(task.key, {}, _reason(error), perf_counter() - begin)
@@ -90,6 +95,15 @@ def _predicted(task: Task) -> dict[str, Number]:
     if not any(name.startswith(f"{_PREDICTED}.") for name in task.metrics):
         return {}
     return {f"{_PREDICTED}.{form}": value for form, value in predicted_s(task.scenario).items()}
+
+
+def _answered(task: Task) -> dict[str, Number]:
+    """By metric, what the answers are worth; nothing where no metric asks for it."""
+    if not any(name.startswith(f"{_ANSWERS}.") for name in task.metrics):
+        return {}
+    if not isinstance(task.scenario.workload, LanguageModel):
+        return {}
+    return {f"{_ANSWERS}.{name}": value for name, value in answers_of(task.scenario).to_dict().items()}
 
 
 def _reason(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kvsim.registry import BadReference, Registry
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import Custom
+from kvsim.scenario.workload import Custom, LanguageModel
 from kvsim.workloads.base import Workload
 
 __all__ = ["WORKLOADS", "make_workload", "names", "register_workload"]
@@ -26,6 +26,8 @@ def make_workload(scenario: Scenario) -> Workload:
     whose beginning cannot be read.
     """
     spec = scenario.workload
+    if isinstance(spec, LanguageModel):  # of a floor above, which few scenarios need
+        return WORKLOADS.make("kvsim.lm.workload:LanguageModel", scenario)
     if not isinstance(spec, Custom):
         return WORKLOADS.make(spec.kind, scenario)
     workload = WORKLOADS.make(spec.workload_class, scenario, spec.options)

@@ -43,15 +43,22 @@ class ModelReads:
     """A workload that reads and creates what a sequence has, with its attention mass, step by step.
 
     Pages keep their numbers. Under the same eviction policy, in one lossy tier of the same size, the
-    simulator decides as the model did, if the budget held from the start. `compute_ticks` is the compute
-    time of a layer, in picoseconds.
+    simulator decides as the model did, if the budget held from the start. With `evicted` pages are read that
+    the model no longer had, too: the simulator counts such reads as lost, and decides no differently.
+    `compute_ticks` is the compute time of a layer, in picoseconds.
     """
 
     name: ClassVar[str] = "model_reads"
     absent: Literal["appear", "compute"] = "compute"
 
     def __init__(
-        self, reads: Sequence[LayerRead], numbers: PageNumbers, sequence: int = 0, compute_ticks: int = 0
+        self,
+        reads: Sequence[LayerRead],
+        numbers: PageNumbers,
+        sequence: int = 0,
+        *,
+        evicted: bool = False,
+        compute_ticks: int = 0,
     ) -> None:
         self.initial_pages = numbers.initial
         self.page_scalars = numbers.page_scalars
@@ -61,6 +68,7 @@ class ModelReads:
         self.total_steps: int | None = len({read.step for read in reads})
         self._reads = reads
         self._sequence = sequence
+        self._evicted = evicted
         self._ticks = compute_ticks
 
     def steps(self) -> Iterator[Step]:
@@ -69,6 +77,6 @@ class ModelReads:
             yield Step([self._access(read) for read in reads])
 
     def _access(self, read: LayerRead) -> LayerAccess:
-        there = read.read[self._sequence]
+        there = np.ones_like(read.read[self._sequence]) if self._evicted else read.read[self._sequence]
         mass = read.mass[self._sequence, there]
         return LayerAccess(read.pages[there], self._ticks, read.layer, created=read.created, mass=mass)

@@ -205,3 +205,24 @@ def test_a_first_chunk_beyond_the_budget_is_refused() -> None:
     cache = KvCache(SHAPE, 2, page_tokens=4, eviction=keep("lru", 8))
     with pytest.raises(SimulationError, match="the first chunk has 18 pages, the budget 12"):
         DECODER.run(TOKENS, cache, chunk=12)
+
+
+# -- what a policy sees --------------------------------------------------------------------
+
+
+def test_a_policy_sees_one_tier_of_the_budgets_size() -> None:
+    # 20 % of 64 tokens are 12 whole ones: three pages of four, of each of two heads in three layers.
+    eviction = Eviction.of_share("lru", 0.2, 64)
+    assert eviction.budget_tokens == 12
+    cache = KvCache(SHAPE, 2, page_tokens=4, eviction=eviction)
+    DECODER.run(TOKENS, cache, chunk=4)
+    table = cache.tables[0]
+    page_bytes = 4 * 2 * 6 * 2  # tokens, keys and values, scalars, bytes of one
+    assert table.bytes_of(0, 0) == page_bytes
+    assert table.capacity_of(0) == 3 * 2 * 3 * page_bytes
+    gone = {page for _, page in table.evictions}
+    assert [table.tier_of(page) for page in range(cache.pages.count)] == [
+        -1 if page in gone else 0 for page in range(cache.pages.count)
+    ]
+    # The first chunk has a page of each layer and head; then each layer creates two at a time.
+    assert [table.group_of(page) for page in range(8)] == [0, 1, 2, 3, 4, 5, 0, 1]

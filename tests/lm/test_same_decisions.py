@@ -22,6 +22,7 @@ from kvsim.policies.base import EvictionPolicy, ResidencyView
 from kvsim.policies.registry import EVICTION, make_eviction
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import simulate
+from kvsim.sim.result import RunResult
 
 DECODER = Decoder(random_weights(plain.TINY, seed=11, scale=2.0))
 TOKENS = np.random.default_rng(2).integers(0, plain.TINY.vocab_size, (2, 120))
@@ -33,6 +34,7 @@ class Told:
     """Everything that a policy hears, in order; put between it and whoever runs it."""
 
     events: list[tuple[Any, ...]] = field(default_factory=list)
+    result: RunResult | None = None
 
     def make(self, name: str, view: ResidencyView, options: Mapping[str, Any]) -> EvictionPolicy:
         policy = make_eviction(name, view, options)
@@ -97,13 +99,15 @@ class Run:
             }
         )
 
-    def replay(self, reads: list[LayerRead], cache: KvCache, sequence: int) -> tuple[list[Evicted], Told]:
+    def replay(
+        self, reads: list[LayerRead], cache: KvCache, sequence: int, *, evicted: bool = False
+    ) -> tuple[list[Evicted], Told]:
         """The evictions of the simulator, which reads what the sequence has read."""
-        workload = ModelReads(reads, cache.pages, sequence, compute_ticks=1000)
+        workload = ModelReads(reads, cache.pages, sequence, evicted=evicted, compute_ticks=1000)
         told = Told()
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr("kvsim.sim.engine.make_eviction", told.make)
-            simulate(self.scenario(cache.pages), workload)
+            told.result = simulate(self.scenario(cache.pages), workload)
         gone = [Evicted(event[0], event[2]) for event in told.events if event[1] == "evicted"]
         return gone, told
 
@@ -143,6 +147,19 @@ def test_however_the_tokens_come(data: st.DataObject) -> None:
         gone, heard = run.replay(reads, cache, sequence)
         assert table.evictions == gone
         assert told[sequence].events == heard.events
+
+
+@pytest.mark.parametrize("policy", ["lru", "lfu"])
+def test_reads_of_pages_that_are_gone_are_lost_and_change_no_decision(policy: str) -> None:
+    run = Run(policy)
+    cache, reads, told = run.model()
+    gone, heard = run.replay(reads, cache, 0, evicted=True)
+    assert cache.tables[0].evictions == gone
+    assert told[0].events == heard.events
+    assert heard.result is not None
+    found = sum(len(event[2]) for event in heard.events if event[1] == "accessed")
+    assert heard.result.accesses == sum(len(read.pages) for read in reads)
+    assert heard.result.lost == heard.result.accesses - found > 0
 
 
 def test_sequences_are_read_alike_and_attended_differently() -> None:

@@ -10,6 +10,7 @@ from typing import Literal, cast
 
 import numpy as np
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from kvsim.lm.cache import KvCache, LayerRead, Selection
 from kvsim.lm.decoder import Decoder
@@ -27,6 +28,9 @@ from kvsim.scenario.workload import LanguageModel
 __all__ = ["Played", "play", "play_in_full"]
 
 Axis = Literal["token", "channel"]
+
+_BLAS = ThreadpoolController().select(user_api="blas")
+"""One thread: small products gain nothing by more, and the number of cores then changes no sum."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +94,8 @@ def _play(work: LanguageModel, seed: int, scheme: str, ruled: tuple[str, str, in
         observe=watch,
         compare=eviction is not None or work.select_pages is not None,
     )
-    logits = _fed(Decoder(weights), samples.tokens, cache, work)
+    with _BLAS.limit(limits=1):
+        logits = _fed(Decoder(weights), samples.tokens, cache, work)
     kept, error = watch.means(len(samples.tokens))
     return Played(samples, logits, cache.pages, tuple(watch.first), kept, error)
 

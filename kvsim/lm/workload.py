@@ -31,7 +31,7 @@ class LanguageModel(ModelReads):
         spec = scenario.workload
         assert isinstance(spec, Spec)
         played = play(scenario)
-        super().__init__(played.reads, played.numbers)
+        super().__init__(played.reads, played.numbers, evicted=True)
         scalars = page_scalars(scenario)
         assert scalars is not None
         self.page_scalars = scalars

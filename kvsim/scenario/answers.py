@@ -12,6 +12,8 @@ __all__ = ["answers"]
 _QUESTION = {"recall": 8, "multi_hop": 12, "copy": 12, "text": 1}
 """Fewest tokens at the end of a sample that hold its question and answer."""
 _BLOCKS = ("q8_0", "q4_0")
+_IN_ORDER = ("demand", "serial", "ideal")
+"""Overlap modes in which policies hear of layers in the order in which the model reads them."""
 
 
 def answers(scenario: Scenario) -> Iterator[tuple[Path, str]]:
@@ -57,6 +59,9 @@ def _formats(scenario: Scenario, head_dim: int) -> Iterator[tuple[Path, str]]:
 def _lossy(scenario: Scenario, work: LanguageModel) -> Iterator[tuple[Path, str]]:
     if not scenario.policy.lossy:
         return
+    if scenario.execution.overlap not in _IN_ORDER:
+        message = f"must be {' or '.join(_IN_ORDER)}: layers announced ahead are told in another order"
+        yield ("execution", "overlap"), message
     if len(scenario.hierarchy.tiers) > 1:
         yield ("policy", "lossy"), "a language model loses pages from a single tier only"
     if work.select_pages is not None:

@@ -316,7 +316,7 @@ RULES = (
     Rule((), _watermarks),
     Rule(("model", "workload"), _needs_model),
     Rule(("model", "gpu", "execution.compute_time"), _compute_known),
-    Rule(("hierarchy.tiers", "scheme", "policy", "workload"), answers.answers),
+    Rule(("hierarchy.tiers", "scheme", "policy", "workload", "execution.overlap"), answers.answers),
     Rule(("hierarchy.tiers.*.name", "workload"), contention.weights),
     Rule(("hierarchy.links", "scheme", "hierarchy.tiers.*.scheme"), contention.compute_shares),
     Rule(("workload",), _sparse_reads_something),

@@ -8,7 +8,7 @@ from fractions import Fraction
 from itertools import groupby
 from math import ceil, lcm
 
-from kvsim.scenario.catalog import FormatSpec, SchemeSpec
+from kvsim.scenario.catalog import FormatSpec, LlmSpec, SchemeSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.tiny import tiny_shape
 from kvsim.scenario.workload import (
@@ -77,8 +77,9 @@ def page_places(scenario: Scenario) -> list[Place] | None:
     if isinstance(work, Layers):
         return [(layer, 0) for layer in range(work.layers)]
     if isinstance(work, LanguageModel):
-        layers = range(tiny_shape(work.lm).layers)
-        return [(layer, group) for layer in layers for group in range(work.head_groups)]
+        tiny = _tiny(work)
+        groups = range(work.head_groups)
+        return None if tiny is None else [(layer, group) for layer in range(tiny.layers) for group in groups]
     return None
 
 
@@ -116,12 +117,22 @@ def page_scalars(scenario: Scenario) -> int | None:
     return None
 
 
-def _share_of_model(scenario: Scenario, work: LanguageModel) -> int:
+def _share_of_model(scenario: Scenario, work: LanguageModel) -> int | None:
     """Scalars of a page of a tiny language model that stands for the scenario's model, rounded up."""
-    tiny = tiny_shape(work.lm)
+    tiny = _tiny(work)
+    if tiny is None:
+        return None
     stands_for = scenario.model or tiny
     scalars = work.page_tokens * work.token_scale * stands_for.kv_scalars_per_token_layer * stands_for.layers
     return -(-scalars // (tiny.layers * work.head_groups))
+
+
+def _tiny(work: LanguageModel) -> LlmSpec | None:
+    """The shape of its model; None if there is no such model."""
+    try:
+        return tiny_shape(work.lm)
+    except ValueError:
+        return None
 
 
 def prompt_steps(scenario: Scenario) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -37,6 +38,14 @@ def experiment_command(
     resume: Annotated[
         bool, typer.Option("--resume", help="Go on where an earlier call with the same DIR was stopped.")
     ] = False,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            metavar="AXIS=LABEL[,LABEL]",
+            help="Run only these values of an axis. Repeatable. Claims on others stay open.",
+        ),
+    ] = None,
     images: Annotated[
         bool,
         typer.Option(
@@ -64,7 +73,7 @@ def experiment_command(
         raise KvsimError("--resume needs --out DIR, where the earlier call kept its runs")
     if images and out is None:
         raise KvsimError("--images needs --out DIR, where the images go")
-    study = loader.load(source)
+    study = loader.load(source).part(_wanted(only or ()))
     if images:
         if not study.spec.figures:
             raise KvsimError(f"--images: {study.spec.name} names no `figures`")
@@ -87,3 +96,15 @@ def experiment_command(
     study_tables.print_study(Console(highlight=False), study.spec, rows, verdicts)
     if out is not None:
         typer.echo(f"wrote {out}", err=True)
+
+
+def _wanted(only: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Axes and their labels, as `--only` names them."""
+    found: dict[str, tuple[str, ...]] = {}
+    for text in only:
+        axis, sign, some = text.partition("=")
+        names = tuple(part.strip() for part in some.split(","))
+        if not sign or not all(names):
+            raise KvsimError(f"--only {text!r} must be AXIS=LABEL or AXIS=LABEL,LABEL")
+        found[axis.strip()] = found.get(axis.strip(), ()) + names
+    return found

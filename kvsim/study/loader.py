@@ -8,14 +8,15 @@ leaves it out.
 from __future__ import annotations
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from pathlib import Path as FilePath
 from typing import Any
 
 from pydantic import ValidationError
 
-from kvsim.errors import Problem, ScenarioError, ScenarioWarning, nearest
+from kvsim.errors import KvsimError, Problem, ScenarioError, ScenarioWarning, nearest
 from kvsim.policies import check_policies
 from kvsim.scenario import loader as scenario_loader
 from kvsim.scenario.document import read_file
@@ -24,7 +25,7 @@ from kvsim.scenario.shipped import available_experiments, available_scenarios, d
 from kvsim.scenario.tree import Node, Origin, Path, Problems, label, plain
 from kvsim.scenario.wording import error_path, note_all, place_of
 from kvsim.study.checks import check, named_metrics
-from kvsim.study.grid import Cell, cells, labels, override_text
+from kvsim.study.grid import Cell, cells, label_of, labels, matches, override_text
 from kvsim.study.measure import metric_problem
 from kvsim.study.scaling import NoQuantity, factor_of, multiplied
 from kvsim.study.spec import StudySpec
@@ -43,6 +44,44 @@ class Study:
     cells: tuple[Cell, ...]
     scenarios: tuple[Scenario, ...]
     """One per cell."""
+
+    def part(self, wanted: Mapping[str, tuple[str, ...]]) -> Study:
+        """The same with some labels of some axes alone. Raises KvsimError for what is not there."""
+        known = labels(self.spec)
+        for axis, chosen in wanted.items():
+            if axis not in known:
+                raise KvsimError(f"{self.spec.name} has no axis {axis!r} (known: {', '.join(known)})")
+            for name in chosen:
+                if name not in known[axis]:
+                    raise KvsimError(f"{axis} has no {name!r} (known: {', '.join(known[axis])})")
+        there = [number for number, cell in enumerate(self.cells) if matches(cell.coordinates, dict(wanted))]
+        if not there:
+            raise KvsimError(f"{self.spec.name} has no such run")
+        return Study(
+            self.spec.model_copy(update=_narrowed(self.spec, wanted)),
+            tuple(replace(self.cells[old], index=new) for new, old in enumerate(there)),
+            tuple(self.scenarios[number] for number in there),
+        )
+
+
+def _narrowed(spec: StudySpec, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """The fields of a study that name the values of its axes, with those wanted."""
+
+    def kept(axis: str, label: str) -> bool:
+        return label in wanted.get(axis, (label,))
+
+    axes = [
+        axis.model_copy(
+            update={
+                "values": tuple(value for value in axis.values if kept(axis.name, label_of(value))),
+                "variants": {name: some for name, some in axis.variants.items() if kept(axis.name, name)},
+            }
+        )
+        for axis in spec.axes
+    ]
+    bases = {name: path for name, path in spec.bases.items() if kept("base", name)}
+    seeds = tuple(seed for seed in spec.seeds if kept("seed", str(seed)))
+    return {"axes": tuple(axes), "bases": bases, "seeds": seeds}
 
 
 def load(source: str | FilePath) -> Study:

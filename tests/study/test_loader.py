@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from kvsim.errors import ScenarioError
+from kvsim.errors import KvsimError, ScenarioError
 from kvsim.study.grid import labels, override_text
 from kvsim.study.loader import Study, available_experiments, load
 
@@ -303,3 +303,26 @@ def test_a_problem_of_a_view_is_told_at_its_place(tmp_path: Path, old: str, new:
         load(path)
     found = [str(problem).removeprefix(f"{path}:") for problem in raised.value.problems]
     assert any(told in problem for problem in found), found
+
+
+def test_a_part_of_a_study_has_the_runs_asked_for_and_no_others(tmp_path: Path) -> None:
+    """Of two memories, two modes and two seeds, numbered in this order, large in both modes with seed 4."""
+    study = load(write(tmp_path, GOOD))
+    part = study.part({"memory": ("large",), "seed": ("4",)})
+    assert part.scenarios == (study.scenarios[5], study.scenarios[7])
+    assert [cell.index for cell in part.cells] == [0, 1]
+    assert [cell.coordinates for cell in part.cells] == [study.cells[n].coordinates for n in (5, 7)]
+    assert labels(part.spec) == {"memory": ("large",), "overlap": ("serial", "async"), "seed": ("4",)}
+    assert study.part({}) == study
+
+
+@pytest.mark.parametrize(
+    ("wanted", "told"),
+    [({"memry": ("large",)}, "no axis 'memry'"), ({"seed": ("5",)}, "seed has no '5'")],
+)
+def test_what_a_study_has_not_cannot_be_a_part_of_it(
+    tmp_path: Path, wanted: dict[str, tuple[str, ...]], told: str
+) -> None:
+    study = load(write(tmp_path, GOOD))
+    with pytest.raises(KvsimError, match=told):
+        study.part(wanted)

@@ -14,7 +14,7 @@ from kvsim.randomness import stream
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import LanguageModel
 
-__all__ = ["ANSWER_FIGURES", "Answers", "answers_of"]
+__all__ = ["ANSWER_FIGURES", "Answers", "answers_of", "full_answers_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +65,19 @@ ANSWER_FIGURES = tuple(
 
 
 def answers_of(scenario: Scenario) -> Answers:
-    """Play a scenario of the kind `language_model` and compare it with the full cache."""
+    """Play a scenario of the kind `language_model` and compare it with a cache that loses nothing."""
+    return _compared(scenario, play(scenario), play_in_full(scenario))
+
+
+def full_answers_of(scenario: Scenario) -> Answers:
+    """The same of the cache that loses nothing."""
+    full = play_in_full(scenario)
+    return _compared(scenario, full, full)
+
+
+def _compared(scenario: Scenario, played: Played, full: Played) -> Answers:
     work = scenario.workload
     assert isinstance(work, LanguageModel)
-    played, full = play(scenario), play_in_full(scenario)
     first = work.context_tokens - work.decode_tokens
     came = played.samples.tokens[:, first:]
     counted = _asked(played, first)

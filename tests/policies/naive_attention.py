@@ -226,8 +226,8 @@ class Learned(Grouped):
 
 class Recency(Grouped):
     def worth(self, page: int, pages: list[int]) -> float:
-        first = next(e[3] for e in self.log if e[:2] == ("in", page))
-        return max([first, *(look[0] for look in [*self.read, *self.told] if self.important(look, page))])
+        came = max(e[3] for e in self.log if e[:2] == ("in", page))
+        return max([came, *(look[0] for look in [*self.read, *self.told] if self.important(look, page))])
 
 
 class Shadow:

@@ -20,7 +20,8 @@ __all__ = ["Switching"]
 
 
 class _Recency(AttentionPolicy):
-    """Of a group the page leaves that received its even share of the attention, or came, longest ago."""
+    """Of a group the page leaves that received its even share of the attention, or came to the tier, longest
+    ago."""
 
     def __init__(self, view: ResidencyView, even: bool) -> None:
         super().__init__(view, even)
@@ -28,8 +29,7 @@ class _Recency(AttentionPolicy):
 
     def inserted(self, page: int, tier: int) -> None:
         super().inserted(page, tier)
-        if self._last.values[page] < 0:
-            self._last.values[page] = self.view.step
+        self._last.values[page] = self.view.step
 
     def observed(self, pages: Pages, mass: Worth, groups: Pages) -> None:
         self._last.values[pages[even_shares(mass, groups) >= 1]] = self.view.step

@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from kvsim import __version__
+from kvsim.advise_cli import advise_command
 from kvsim.answers_cli import answers_command, bench_eviction_command
 from kvsim.capacity_cli import capacity_command
 from kvsim.catalog_cli import catalog_command
@@ -180,6 +181,7 @@ app.command("experiment")(reported()(experiment_command))
 app.command("explain")(reported()(explain_command))
 app.command("catalog")(reported()(catalog_command))
 app.command("size")(reported()(size_command))
+app.command("advise")(reported()(advise_command))
 app.command("answers")(reported()(answers_command))
 app.command("bench-eviction")(reported()(bench_eviction_command))
 app.command("pool")(reported()(pool_command))

@@ -1,7 +1,7 @@
 """The files that come with kvsim: where they lie, and what they are called.
 
 In a checkout `models/`, `scenarios/` and `experiments/` stand beside the package; in an installed wheel they
-lie in `kvsim/_data/`.
+lie in `kvsim/_data/`, of the reports those that kvsim itself reads.
 """
 
 from functools import cache
@@ -10,7 +10,7 @@ from typing import Literal
 
 __all__ = ["available_experiments", "available_scenarios", "data_folder", "displayed"]
 
-Kind = Literal["models", "scenarios", "experiments"]
+Kind = Literal["models", "scenarios", "experiments", "reports"]
 
 _PACKAGE = Path(__file__).resolve().parent.parent
 

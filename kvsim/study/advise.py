@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from kvsim.analysis.memory_size import memory_size
 from kvsim.analysis.metrics import summarise
-from kvsim.errors import KvsimError, ScenarioError, nearest
+from kvsim.errors import KvsimError, nearest
 from kvsim.scenario.catalog import GpuSpec, LlmSpec, SchemeSpec
 from kvsim.scenario.loader import loads_mapping
 from kvsim.scenario.references import entry
@@ -39,7 +39,7 @@ LOSSES: Final[dict[str, float]] = {"none": 0.0, "little": 0.02, "some": 0.1}
 """Quality that may be lost, by name: a share of the right answers, or of the perplexity more."""
 
 _USABLE: Final = 0.9
-"""Share of a GPU's memory that weights and cache may fill; the rest is activations and the runtime (assumed)."""
+"""Share of a GPU's memory for weights and cache; the rest is activations and the runtime (assumed)."""
 _HOST_MEMORY: Final = "512 GB"
 _PAGE_TOKENS: Final = 256
 _STEPS: Final = 6
@@ -137,7 +137,9 @@ def advise(need: Need, results: Path | None = None) -> Advice:
     return Advice(
         need,
         tuple(sorted(good, key=lambda one: (one.token_time_s, one.kv_bytes, one.strategy))),
-        tuple(sorted((one for one in found if one.loss > need.loss), key=lambda one: (one.loss, one.strategy))),
+        tuple(
+            sorted((one for one in found if one.loss > need.loss), key=lambda one: (one.loss, one.strategy))
+        ),
         weights,
         free,
     )
@@ -183,16 +185,14 @@ def _option(
     budget: float,
     evidence: tuple[Evidence, ...],
 ) -> Option:
-    scheme = strategy if strategy in TINY_FORMATS else "fp16"
+    scheme = _scheme_of(strategy)
     selected = _selected_share(strategy, evidence)
     kept = round(need.context_tokens * budget)
     size = memory_size(
         model, SchemeSpec.model_validate(entry("schemes", scheme)), context_tokens=kept, batch=need.batch
     )
     assert size.batch_bytes is not None
-    summary = summarise(
-        simulate(loads_mapping(_scenario(need, gpu, free, scheme, kept, selected)))
-    )
+    summary = summarise(simulate(loads_mapping(_scenario(need, gpu, free, scheme, kept, selected))))
     return Option(
         strategy,
         budget if selected is None else selected,
@@ -201,6 +201,12 @@ def _option(
         size.batch_bytes,
         size.batch_bytes <= free,
     )
+
+
+def _scheme_of(strategy: str) -> str:
+    """The storage format that a strategy's name tells, such as h2o_int4; fp16 if none."""
+    parts = strategy.split("_")
+    return next((name for name in TINY_FORMATS if name == strategy or name in parts), "fp16")
 
 
 def _selected_share(strategy: str, evidence: Sequence[Evidence]) -> float | None:

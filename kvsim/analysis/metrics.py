@@ -92,6 +92,8 @@ class Summary:
     """Reads that found their page in tier 0 over reads; 0 without reads."""
     tier_hit_rate: Mapping[str, float]
     """Reads that found their page in the tier over all reads."""
+    hit_mass: float | None
+    """Share of the attention mass that fell on pages found in tier 0; None where none is known."""
     absent_rate: float
     """Reads whose page was in no tier over all reads."""
     lost_reads: int
@@ -162,6 +164,7 @@ def summarise(result: RunResult) -> Summary:
         step_response_s=_distribution((end - arrival)[decoded]),
         hit_rate=_ratio(result.tiers[0].found, result.accesses),
         tier_hit_rate=found,
+        hit_mass=result.mass_found / result.mass if result.mass else None,
         absent_rate=_ratio(result.absent, result.accesses),
         lost_reads=result.lost,
         reads_by_format=_reads_by_format(result),

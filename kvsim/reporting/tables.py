@@ -196,6 +196,8 @@ def _closing(summary: Summary) -> Iterator[str]:
         f"{count_text(summary.evictions)} evictions · {count_text(summary.discards)} discards"
     )
     yield from _fidelity(summary)
+    if summary.hit_mass is not None:
+        yield f"attention on pages found in the first tier: {percent_text(summary.hit_mass)}"
     if summary.energy is not None and summary.energy.missing:
         yield missing_sentence(summary.energy)
     yield (

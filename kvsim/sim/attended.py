@@ -1,4 +1,4 @@
-"""Bytes that compute reads of the pages in tier 0.
+"""What attention finds in tier 0: bytes that compute reads there, and the attention mass that falls on them.
 
 Reads are counted anyway, so where all pages are of one size their bytes follow at the end of a run. Only
 where sizes differ is each layer's reading summed, and only for a run that asks for it.
@@ -7,9 +7,11 @@ where sizes differ is each layer's reading summed, and only for a run that asks 
 from __future__ import annotations
 
 import numpy as np
+from numpy.typing import NDArray
 
 from kvsim.sim.plan import Plan
-from kvsim.sim.residency import Residency
+from kvsim.sim.residency import TIER, Residency
+from kvsim.workloads.base import Pages
 
 
 class AttendedBytes:
@@ -28,3 +30,17 @@ class AttendedBytes:
         self.total += int(self._sizes[pages].sum())
         for page, _ in plan.direct:
             self.total -= int(self._sizes[page])
+
+
+class MassFound:
+    """Sums the attention mass of the pages that layers read, and of those found in tier 0 when announced."""
+
+    def __init__(self, residency: Residency) -> None:
+        self.total = 0.0
+        self.found = 0.0
+        self._residency = residency
+
+    def read(self, pages: Pages, mass: NDArray[np.float64]) -> None:
+        """The pages of a layer that is being announced."""
+        self.total += float(mass.sum())
+        self.found += float(mass[self._residency.look_up(pages) & TIER == 0].sum())

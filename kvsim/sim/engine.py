@@ -222,6 +222,8 @@ class Simulation:
             exposed_ticks=tuple(total[name] for name in CAUSE_COLUMNS),
             events=next(self.env._eid),
             residency=self.residency.snapshot(),
+            mass=hierarchy.mass.total,
+            mass_found=hierarchy.mass.found,
             lost=hierarchy.lost,
             formats=self._formats(total["accesses"]),
             weights_bytes=max(weights.values(), default=0),

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from kvsim.errors import SimulationError
 from kvsim.policies.base import EvictionPolicy, PlacementPolicy
 from kvsim.scenario.hierarchy import TierSpec
-from kvsim.sim.attended import AttendedBytes
+from kvsim.sim.attended import AttendedBytes, MassFound
 from kvsim.sim.fidelity import Fidelity
 from kvsim.sim.future import Foresight
 from kvsim.sim.move import Move, Mover
@@ -71,6 +71,7 @@ class Hierarchy:
         """Bytes of pages that moves and reads in place take from each tier."""
         self.written_bytes = [0] * len(specs)
         """Bytes of pages that moves put into each tier."""
+        self.mass = MassFound(residency)
         self.attended: AttendedBytes | None = None
         """Sums what compute reads in tier 0, where that does not follow from the number of reads."""
         self.placement = placement
@@ -102,6 +103,8 @@ class Hierarchy:
             self.foresight.passed(access)
         if self.placement.watches:
             self.placement.accessed(pages)
+        if access.mass is not None:
+            self.mass.read(pages, access.mass)
         if access.ordered or len(pages) == 1:
             self._look_up_in_order(plan, cls)
         else:

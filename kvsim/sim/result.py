@@ -122,6 +122,10 @@ class RunResult:
     """Page reads that were skipped, because their page had been discarded for good."""
     formats: tuple[FormatReads, ...]
     """The other reads; a single entry where all formats are equally faithful."""
+    mass: float = 0.0
+    """Attention mass of all page reads, as far as the workload knows it."""
+    mass_found: float = 0.0
+    """Of it, that of pages found in tier 0 when their layer was announced."""
     weights_bytes: int = 0
     """Bytes of weights that layers streamed while they computed."""
     attended_bytes: int | None = None

@@ -50,7 +50,15 @@ _BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format", "en
 _NO_NUMBERS = ("scenario", "records", "energy")
 _ENERGY = ("energy_j", "energy_per_token_j", "energy_per_step_j")
 """Figures inside `Summary.energy`."""
-_SHARES = ("hit_rate", "tier_hit_rate", "absent_rate", "overlap_efficiency", "utilisation", "overlapped")
+_SHARES = (
+    "hit_rate",
+    "hit_mass",
+    "tier_hit_rate",
+    "absent_rate",
+    "overlap_efficiency",
+    "utilisation",
+    "overlapped",
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Literal, cast
@@ -12,12 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import ThreadpoolController
 
+from kvsim.lm.aggregate import Hierarchy
 from kvsim.lm.cache import KvCache, LayerRead, Selection
 from kvsim.lm.decoder import Decoder
+from kvsim.lm.lowrank import PagedRank
 from kvsim.lm.pages import PageNumbers
 from kvsim.lm.quantise import Format, FormatName, Quantiser
 from kvsim.lm.samples import Samples, samples_of
-from kvsim.lm.surgery import Rewriting
+from kvsim.lm.sharing import in_groups
+from kvsim.lm.surgery import Merging, Rewriting, Surgery, older_than
 from kvsim.lm.tables import Eviction
 from kvsim.lm.weights import LmWeights, load
 from kvsim.scenario.geometry import capacity_bytes, page_bytes
@@ -25,7 +28,7 @@ from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.tiny import tiny_folder
 from kvsim.scenario.workload import LanguageModel
 
-__all__ = ["Played", "play", "play_in_full"]
+__all__ = ["Played", "merging_of", "play", "play_in_full"]
 
 Axis = Literal["token", "channel"]
 
@@ -70,8 +73,19 @@ def play_in_full(scenario: Scenario) -> Played:
     """The same with a cache that loses nothing."""
     work = scenario.workload
     assert isinstance(work, LanguageModel)
-    exact = work.model_copy(update={"select_pages": None, "exact_sinks": 0, "exact_recent": 0})
+    exact = work.model_copy(update=_IN_FULL)
     return _play(exact, scenario.seed, "fp16", None)
+
+
+_IN_FULL = {
+    "select_pages": None,
+    "exact_sinks": 0,
+    "exact_recent": 0,
+    "low_rank": None,
+    "merge_tokens": None,
+    "share_layers": None,
+}
+"""What a cache that loses nothing does not do."""
 
 
 @lru_cache(maxsize=4)
@@ -90,7 +104,8 @@ def _play(work: LanguageModel, seed: int, scheme: str, ruled: tuple[str, str, in
         head_groups=work.head_groups,
         eviction=eviction,
         selection=None if work.select_pages is None else Selection(pages=work.select_pages),
-        surgery=_surgery(work, scheme),
+        surgery=tuple(_surgery(work, scheme)),
+        owners=None if work.share_layers is None else _owners(weights, work.share_layers),
         observe=watch,
         compare=eviction is not None or work.select_pages is not None,
     )
@@ -146,14 +161,32 @@ def _weights(lm: str) -> LmWeights:
     return load(tiny_folder(lm))
 
 
-def _surgery(work: LanguageModel, scheme: str) -> tuple[Rewriting, ...]:
-    """How the cache is kept in the scheme's format; nothing for fp16, which costs the model nothing."""
+def _owners(weights: LmWeights, group: int) -> tuple[int, ...]:
+    return in_groups(weights.shape.num_hidden_layers, group).owners
+
+
+def _surgery(work: LanguageModel, scheme: str) -> Iterator[Surgery]:
+    """How the cache is kept: joined, along fewer directions, in the scheme's format, whichever is asked for.
+
+    fp16 costs the model nothing."""
+    sinks, recent = work.exact_sinks, work.exact_recent
+    if work.merge_tokens is not None:
+        yield Merging(merging_of(work).counts)
+    if work.low_rank is not None:
+        rank = PagedRank(work.low_rank, work.page_tokens)
+        yield Rewriting(rank.project, older_than(recent, sinks=sinks, step=work.page_tokens))
     if scheme == "fp16":
-        return ()
+        return
     name = cast(FormatName, scheme)  # the scenario has been checked
     keys, values = (_format(name, axis, work.scale_group) for axis in _AXES[work.scales])
-    quantiser = Quantiser(keys, values, work.exact_sinks, work.exact_recent)
-    return (Rewriting(quantiser.quantise, quantiser.quantised),)
+    quantiser = Quantiser(keys, values, sinks, recent)
+    yield Rewriting(quantiser.quantise, quantiser.quantised)
+
+
+def merging_of(work: LanguageModel) -> Hierarchy:
+    """How tokens are joined in a scenario with `merge_tokens`."""
+    assert work.merge_tokens is not None
+    return Hierarchy(work.exact_recent, work.exact_recent, work.merge_tokens, work.exact_sinks)
 
 
 _AXES: dict[str, tuple[Axis, Axis]] = {

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import ClassVar
 
 from kvsim.lm.cache import LayerRead
-from kvsim.lm.play import play
+from kvsim.lm.play import merging_of, play
 from kvsim.lm.trace import ModelReads
 from kvsim.scenario.compute import ComputeModel
 from kvsim.scenario.geometry import page_scalars
@@ -34,6 +34,8 @@ class LanguageModel(ModelReads):
         super().__init__(played.reads, played.numbers, evicted=True)
         scalars = page_scalars(scenario)
         assert scalars is not None
+        if spec.merge_tokens is not None:  # of every page the same share, that of a whole sample
+            scalars = -(-scalars * merging_of(spec).entries(spec.context_tokens) // spec.context_tokens)
         self.page_scalars = scalars
         self._spec = spec
         self._given = scenario.execution.compute_time

@@ -41,6 +41,10 @@ def answers(scenario: Scenario) -> Iterator[tuple[Path, str]]:
         )
     if work.depth is not None and work.task == "text":
         yield ("workload", "depth"), "text is asked for as it comes, nothing lies deeper"
+    largest = work.merge_tokens
+    if largest is not None and (largest & (largest - 1) or not work.exact_recent):
+        message = "must be a power of two" if largest & (largest - 1) else "needs `exact_recent`, 1 or more"
+        yield ("workload", "merge_tokens"), message
     yield from _formats(scenario, shape.head_dim)
     yield from _lossy(scenario, work)
 

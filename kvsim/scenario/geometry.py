@@ -123,8 +123,17 @@ def _share_of_model(scenario: Scenario, work: LanguageModel) -> int | None:
     if tiny is None:
         return None
     stands_for = scenario.model or tiny
-    scalars = work.page_tokens * work.token_scale * stands_for.kv_scalars_per_token_layer * stands_for.layers
-    return -(-scalars // (tiny.layers * work.head_groups))
+    tokens = work.page_tokens * _rank_share(work, tiny.head_dim) * work.token_scale
+    scalars = tokens * stands_for.kv_scalars_per_token_layer * stands_for.layers
+    return ceil(scalars / (tiny.layers * work.head_groups))
+
+
+def _rank_share(work: LanguageModel, channels: int) -> Fraction:
+    """Of the scalars of a page and head, how many its factors of low rank are."""
+    if work.low_rank is None:
+        return Fraction(1)
+    whole = work.page_tokens * channels
+    return min(Fraction(1), Fraction(work.low_rank * (work.page_tokens + channels), whole))
 
 
 def _tiny(work: LanguageModel) -> LlmSpec | None:

@@ -309,6 +309,13 @@ class LanguageModel(Spec):
     `swapped` the reverse of kivi. Default `kivi`."""
     scale_group: Count = 32
     """Scalars that share a scale. Default 32."""
+    low_rank: Count | None = None
+    """Directions that keys, and values, of a full page and head are kept along. Default: all of them."""
+    merge_tokens: Annotated[int, Field(strict=True, ge=2)] | None = None
+    """Tokens, a power of two, that old ones are joined to, the older the more; the `exact_recent` newest and
+    `exact_sinks` first ones stay single. Default: none are joined."""
+    share_layers: Annotated[int, Field(strict=True, ge=2)] | None = None
+    """Neighbouring layers that use the keys and values of the first of them. Default: each has its own."""
     token_scale: Count = 1
     """Tokens of the scenario's `model` that a token of the tiny one stands for. Default 1."""
 

@@ -123,6 +123,23 @@ def test_newest_tokens_and_sinks_can_be_left_exact(lm: Path) -> None:
     assert found.divergence.value == 0
 
 
+def test_full_rank_is_exact_and_less_is_less(lm: Path) -> None:
+    """A page of 16 tokens has 16 directions. Its factors of rank 4 are 4 (16 + 32) of 16 x 32 scalars."""
+    near, far = (answers_of(scenario(lm, f"workload.low_rank={rank}")).divergence.value for rank in (8, 2))
+    assert 0 < near < far
+    assert page_bytes(scenario(lm, "workload.low_rank=4"), 0) == 4 * (16 + 32) * 2 * 2 * 2
+
+
+def test_joined_tokens_and_shared_layers_take_fewer_bytes_and_are_missed(lm: Path) -> None:
+    """16 tokens single, 16 pairs at most, the rest of 160 in fours; and of three layers two keep theirs."""
+    joined = scenario(lm, "workload.merge_tokens=4", "workload.exact_recent=16")
+    assert answers_of(joined).divergence.low > 0
+    assert simulate(joined).tiers[0].peak_bytes < 0.5 * simulate(scenario(lm)).tiers[0].peak_bytes
+    shared = scenario(lm, "workload.share_layers=2")
+    assert answers_of(shared).divergence.low > 0
+    assert simulate(shared).tiers[0].peak_bytes * 3 == simulate(scenario(lm)).tiers[0].peak_bytes * 2
+
+
 def test_selected_pages_are_read_and_the_others_are_not(lm: Path) -> None:
     """Two query heads each of two KV heads: at most eight of ten pages, and the one written to."""
     asked = scenario(lm, "workload.select_pages=2")
@@ -147,6 +164,8 @@ def test_answers_are_among_the_decoded_tokens(lm: Path, task: str) -> None:
         (("workload.decode_tokens=160",), "workload.decode_tokens: must be less than `context_tokens`, 160"),
         (("workload.decode_tokens=4",), "workload.decode_tokens: must be 8 or more: the question of recall"),
         (("workload.task=text", "workload.depth=0.5"), "workload.depth: text is asked for as it comes"),
+        (("workload.merge_tokens=6",), "workload.merge_tokens: must be a power of two"),
+        (("workload.merge_tokens=8",), "workload.merge_tokens: needs `exact_recent`"),
         (("workload.head_groups=3",), "workload.head_groups: 2 KV heads cannot be split into 3"),
         (("scheme={name: odd, bits: 5}",), "scheme: a language model keeps its cache in one of fp16, fp8"),
         (("policy.lossy=true", "execution.overlap=async"), "execution.overlap: must be demand or serial or"),

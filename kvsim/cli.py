@@ -22,6 +22,7 @@ import typer
 
 from kvsim import __version__
 from kvsim.capacity_cli import capacity_command
+from kvsim.capture_cli import capture_command
 from kvsim.catalog_cli import catalog_command
 from kvsim.errors import ScenarioError
 from kvsim.explain_cli import explain_command
@@ -182,6 +183,7 @@ app.command("size")(reported()(size_command))
 app.command("pool")(reported()(pool_command))
 app.command("capacity")(reported()(capacity_command))
 app.command("tune")(reported()(tune_command))
+app.command("capture")(reported()(capture_command))
 
 
 @contextmanager

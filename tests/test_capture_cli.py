@@ -124,7 +124,7 @@ def no_tokenizer(folder: Path) -> None:
     [
         (no_config, "{folder}"),
         (another_kind, "AutoModelForCausalLM"),
-        (no_weights, "no file named model.safetensors"),
+        (no_weights, "{folder}: Error no file named "),
         (cut_weights, "{folder}: "),
         (one_layer_more, "{folder}: its weights lack 9 tensors, such as model.layers.2."),
         (another_width, "{folder}: "),

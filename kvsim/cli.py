@@ -24,6 +24,7 @@ from kvsim import __version__
 from kvsim.advise_cli import advise_command
 from kvsim.answers_cli import answers_command, bench_eviction_command
 from kvsim.capacity_cli import capacity_command
+from kvsim.capture_cli import capture_command
 from kvsim.catalog_cli import catalog_command
 from kvsim.errors import ScenarioError
 from kvsim.explain_cli import explain_command
@@ -187,6 +188,7 @@ app.command("bench-eviction")(reported()(bench_eviction_command))
 app.command("pool")(reported()(pool_command))
 app.command("capacity")(reported()(capacity_command))
 app.command("tune")(reported()(tune_command))
+app.command("capture")(reported()(capture_command))
 
 
 @contextmanager

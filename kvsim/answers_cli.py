@@ -1,4 +1,4 @@
-"""The commands `kvsim answers` and `kvsim bench-eviction`: thin, like the rest of the command line."""
+"""The command `kvsim answers`: thin, like the rest of the command line."""
 
 from __future__ import annotations
 
@@ -9,9 +9,8 @@ from typing import Annotated
 import typer
 
 from kvsim.errors import KvsimError
-from kvsim.study_cli import experiment_command
 
-__all__ = ["answers_command", "bench_eviction_command"]
+__all__ = ["answers_command"]
 
 
 def answers_command(
@@ -57,33 +56,3 @@ def answers_command(
         typer.echo(json.dumps(answers_data(here, full), indent=2, allow_nan=False))
     else:
         print_answers(Console(highlight=False), scenario, here, full)
-
-
-def bench_eviction_command(
-    lm: Annotated[
-        str | None, typer.Option(metavar="NAME[,NAME]", help="Language models. Default: all.")
-    ] = None,
-    task: Annotated[str | None, typer.Option(metavar="NAME[,NAME]", help="Tasks. Default: all.")] = None,
-    context: Annotated[
-        str | None, typer.Option(metavar="TOKENS[,TOKENS]", help="Context lengths. Default: all.")
-    ] = None,
-    strategy: Annotated[
-        str | None, typer.Option(metavar="NAME[,NAME]", help="Strategies. Default: all.")
-    ] = None,
-    budget: Annotated[
-        str | None, typer.Option(metavar="SHARE[,SHARE]", help="Shares of the tokens kept. Default: all.")
-    ] = None,
-    jobs: Annotated[
-        int, typer.Option("--jobs", "-j", metavar="N", help="Runs at the same time; -1: one per CPU.")
-    ] = 1,
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            metavar="DIR", help="Write results and reports into DIR. Without it no file is written."
-        ),
-    ] = None,
-) -> None:
-    """Run the eviction benchmark, or a part of it: the study eviction_benchmark."""
-    axes = {"lm": lm, "task": task, "context": context, "strategy": strategy, "budget": budget}
-    only = [f"{axis}={labels}" for axis, labels in axes.items() if labels is not None]
-    experiment_command("eviction_benchmark", jobs=jobs, out=out, only=only)

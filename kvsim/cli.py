@@ -22,7 +22,7 @@ import typer
 
 from kvsim import __version__
 from kvsim.advise_cli import advise_command
-from kvsim.answers_cli import answers_command, bench_eviction_command
+from kvsim.answers_cli import answers_command
 from kvsim.capacity_cli import capacity_command
 from kvsim.capture_cli import capture_command
 from kvsim.catalog_cli import catalog_command
@@ -31,7 +31,7 @@ from kvsim.explain_cli import explain_command
 from kvsim.pool_cli import pool_command
 from kvsim.reported import reported
 from kvsim.size_cli import size_command
-from kvsim.study_cli import experiment_command
+from kvsim.study_cli import bench_eviction_command, experiment_command
 from kvsim.trace_cli import app as trace_app
 from kvsim.tune_cli import tune_command
 

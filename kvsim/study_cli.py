@@ -1,4 +1,4 @@
-"""The command `kvsim experiment`: thin, like the rest of the command line."""
+"""The commands `kvsim experiment` and `kvsim bench-eviction`: thin, like the rest of the command line."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kvsim import __version__
 from kvsim.errors import KvsimError
 from kvsim.run_bar import run_bar
 
-__all__ = ["experiment_command"]
+__all__ = ["bench_eviction_command", "experiment_command"]
 
 
 def experiment_command(
@@ -96,6 +96,36 @@ def experiment_command(
     study_tables.print_study(Console(highlight=False), study.spec, rows, verdicts)
     if out is not None:
         typer.echo(f"wrote {out}", err=True)
+
+
+def bench_eviction_command(
+    lm: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Language models. Default: all.")
+    ] = None,
+    task: Annotated[str | None, typer.Option(metavar="NAME[,NAME]", help="Tasks. Default: all.")] = None,
+    context: Annotated[
+        str | None, typer.Option(metavar="TOKENS[,TOKENS]", help="Context lengths. Default: all.")
+    ] = None,
+    strategy: Annotated[
+        str | None, typer.Option(metavar="NAME[,NAME]", help="Strategies. Default: all.")
+    ] = None,
+    budget: Annotated[
+        str | None, typer.Option(metavar="SHARE[,SHARE]", help="Shares of the tokens kept. Default: all.")
+    ] = None,
+    jobs: Annotated[
+        int, typer.Option("--jobs", "-j", metavar="N", help="Runs at the same time; -1: one per CPU.")
+    ] = 1,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Write results and reports into DIR. Without it no file is written."
+        ),
+    ] = None,
+) -> None:
+    """Run the eviction benchmark, or a part of it: the study eviction_benchmark."""
+    axes = {"lm": lm, "task": task, "context": context, "strategy": strategy, "budget": budget}
+    only = [f"{axis}={labels}" for axis, labels in axes.items() if labels is not None]
+    experiment_command("eviction_benchmark", jobs=jobs, out=out, only=only)
 
 
 def _wanted(only: Sequence[str]) -> dict[str, tuple[str, ...]]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import plotly.graph_objects as go
 
 from kvsim.reporting.study_heat import heat_figure
+from kvsim.reporting.study_pareto import pareto_figure
 from kvsim.reporting.study_points import Points
 from kvsim.reporting.study_ranks import ranks_figure
 from kvsim.reporting.study_series import series_figure
@@ -37,4 +38,6 @@ def draw_figure(figure: FigureSpec, results: Results, *, titled: bool = True) ->
     title = figure.title if titled else ""
     if figure.kind == "waterfall":
         return waterfall_figure(found, title)
+    if figure.kind == "pareto":
+        return pareto_figure(found[0], found[1], title) if len(found) == 2 else None
     return _KINDS[figure.kind](found[0], title)

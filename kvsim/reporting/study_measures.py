@@ -7,9 +7,9 @@ from math import isclose
 from kvsim.reporting.study_text import figure_text, kind_of
 from kvsim.reporting.text import number_text, significant, time_unit
 from kvsim.study.select import describe_where
-from kvsim.study.spec import MeasureSpec, SelectionSpec
+from kvsim.study.spec import FigureSpec, MeasureSpec, SelectionSpec
 
-__all__ = ["against", "axis_title", "describe", "measure_text", "spread_text", "unit_of"]
+__all__ = ["against", "axis_title", "describe", "described", "measure_text", "spread_text", "unit_of"]
 
 _BYTES = ((2**40, "TiB"), (2**30, "GiB"), (2**20, "MiB"), (2**10, "KiB"))
 _AGGREGATES = {
@@ -91,6 +91,18 @@ def describe(measure: MeasureSpec) -> str:
     elif baseline is not None:
         text += f": {_RELATIONS[measure.relation]} {against(measure, baseline)}"
     return text[0].upper() + text[1:]
+
+
+def described(figure: FigureSpec) -> str:
+    """What a figure shows, in sentences."""
+    if figure.against is None:
+        return " ".join(f"{describe(part)}." for part in figure.parts)
+    up, across = figure.parts
+    wanted = (f"{'more' if name in figure.more_is_better else 'less'} {name}" for name in figure.metrics)
+    return (
+        f"{describe(up)}; against {_of(across, None)}. Better: {', '.join(wanted)}. On the Pareto front is "
+        "what nothing else in its panel betters in one number without being worse in the other."
+    )
 
 
 def axis_title(measure: MeasureSpec, unit: str) -> str:

@@ -12,7 +12,7 @@ from kvsim.reporting.html import POLICY
 from kvsim.reporting.study_drawing import draw_figure
 from kvsim.reporting.study_figures import metric_figure
 from kvsim.reporting.study_images import FOLDER
-from kvsim.reporting.study_measures import describe
+from kvsim.reporting.study_measures import described
 from kvsim.reporting.study_text import (
     case_row,
     claim_heads,
@@ -113,7 +113,7 @@ def _figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:
         drawn = draw_figure(figure, _results(spec, rows), titled=False)
         nothing = '<p class="empty">The results give no number to draw.</p>'
         body = nothing if drawn is None else embed(drawn, f"figure-{figure.name}")
-        yield _section(figure.title, " ".join(f"{describe(part)}." for part in figure.parts), body)
+        yield _section(figure.title, described(figure), body)
 
 
 def _metric_figures(spec: StudySpec, rows: Sequence[Row]) -> Iterator[str]:

@@ -77,6 +77,8 @@ def named_metrics(spec: StudySpec) -> Iterator[tuple[Path, str]]:
             if isinstance(measure, FigureSpec):
                 parts["reference"] = measure.reference
                 yield from (((key, number, "also", place), also) for place, also in enumerate(measure.also))
+                if measure.against is not None:
+                    yield (key, number, "against"), measure.against
             for field, part in parts.items():
                 if part is not None and part.metric is not None:
                     yield (key, number, field, "metric"), part.metric
@@ -163,43 +165,64 @@ def _check_figure(figure: FigureSpec, at: Path, known: Known) -> Findings:
         if unused in figure.axes:
             yield (*at, unused), f"means nothing with kind {figure.kind}"
     if figure.spread != "none":
-        if figure.kind in ("heat", "ranks", "waterfall", "tornado"):
+        if figure.kind not in ("bars", "lines"):
             yield (*at, "spread"), f"means nothing with kind {figure.kind}"
         yield from _check_spread(figure, at)
-    if figure.scale == "log" and figure.kind != "lines":
-        yield (*at, "scale"), "is for kind lines only"
+    if figure.scale == "log" and figure.kind not in ("lines", "pareto"):
+        yield (*at, "scale"), "is for the kinds lines and pareto only"
     yield from _check_waterfall(figure, at, known)
+    yield from _check_pareto(figure, at)
+    yield from _check_directions(figure, at)
     if figure.kind == "tornado":
         relation = figure.relation if figure.relative_to is not None else None
         if relation not in ("change", "difference"):
             yield (*at, "relative_to"), "is required with kind tornado, the relation change or difference"
 
 
-_DIRECTED = ("waterfall", "tornado")
-
-
 def _check_waterfall(figure: FigureSpec, at: Path, known: Known) -> Findings:
-    """The fields that only this kind has, and the directions that it shares with a tornado."""
+    """The fields that only this kind has."""
     if figure.kind != "waterfall":
         for field in ("also", "reference"):
             if getattr(figure, field):
                 yield (*at, field), "is for kind waterfall only"
-    if figure.kind not in _DIRECTED:
-        if figure.more_is_better:
-            yield (*at, "more_is_better"), "is for the kinds waterfall and tornado only"
         return
-    metrics = (figure.metric, *figure.also)
     for number, metric in enumerate(figure.also, 1):
-        if metric in metrics[:number]:
+        if metric in figure.metrics[:number]:
             yield (*at, "also", number - 1), f"{metric!r} is named twice"
-    for number, metric in enumerate(figure.more_is_better):
-        if metric not in metrics:
-            yield (*at, "more_is_better", number), f"{metric!r} is none of the figure's: {', '.join(metrics)}"
-    if figure.kind == "waterfall" and figure.reference is not None:
+    if figure.reference is not None:
         where = figure.reference.where
         yield from check_where(where, (*at, "reference", "where"), known)
         if len(where.get(figure.x, ())) != 1 or EVERY in where[figure.x]:
             yield (*at, "reference"), f"must name one value of {figure.x} in its `where`"
+
+
+def _check_pareto(figure: FigureSpec, at: Path) -> Findings:
+    """The second number of every point, which only this kind has."""
+    if figure.kind != "pareto":
+        if figure.against is not None:
+            yield (*at, "against"), "is for kind pareto only"
+        return
+    if figure.against is None:
+        yield (*at, "against"), "is required with kind pareto"
+    elif figure.against == figure.metric:
+        yield (*at, "against"), "must be another metric than `metric`"
+    if figure.reach is not None:
+        yield (*at, "reach"), "means nothing with kind pareto"
+
+
+_DIRECTED = ("waterfall", "tornado", "pareto")
+
+
+def _check_directions(figure: FigureSpec, at: Path) -> Findings:
+    """Of which metrics more is better."""
+    if figure.kind not in _DIRECTED:
+        if figure.more_is_better:
+            yield (*at, "more_is_better"), f"is for the kinds {', '.join(_DIRECTED)} only"
+        return
+    known = ", ".join(figure.metrics)
+    for number, metric in enumerate(figure.more_is_better):
+        if metric not in figure.metrics:
+            yield (*at, "more_is_better", number), f"{metric!r} is none of the figure's: {known}"
 
 
 def _check_spread(view: ViewSpec, at: Path) -> Findings:

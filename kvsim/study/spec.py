@@ -203,14 +203,20 @@ class TableSpec(ViewSpec):
 class FigureSpec(ViewSpec):
     """A measure as a figure."""
 
-    kind: Literal["bars", "lines", "heat", "ranks", "waterfall", "tornado"]
+    kind: Literal["bars", "lines", "heat", "ranks", "waterfall", "tornado", "pareto"]
     """`heat` writes its numbers into coloured cells; `ranks` joins the rank (1 = least) that each value of
     `colour` has along `x`; `waterfall` begins with the number of the first value of `x`, adds for each
     following one its difference from the one before, and ends with the total;
     `tornado` has horizontal bars from the base case in the middle, one for every value of `x` in each row of
-    `y`, and the row with the longest bar on top."""
+    `y`, and the row with the longest bar on top; `pareto` has a point for every value of `x` (and of
+    `colour`), its number up and that of another metric (`against`) across, and joins those that no other
+    point of the panel betters in one number without being worse in the other."""
     x: Name
-    """The axis that goes across; in a `tornado` that of the bars in a row, such as half and twice."""
+    """The axis that goes across; in a `tornado` that of the bars in a row, such as half and twice, in a
+    `pareto` that of the points, whose names stand beside them."""
+    against: Name | None = None
+    """In a `pareto`: the metric that goes across, of the same runs and aggregated in the same way, but never
+    relative to a baseline."""
     y: Name | None = None
     """The axis that goes down in a `heat` or `tornado`."""
     colour: Name | None = None
@@ -222,21 +228,28 @@ class FigureSpec(ViewSpec):
     """Whiskers of bars and lines over the runs behind a mean: the standard deviation of the sample to both
     sides, or from the least to the greatest. Default none."""
     scale: Literal["linear", "log"] = "linear"
-    """How the numbers of `lines` are laid out; `log` for what grows by factors, all above 0. Default
-    linear."""
+    """How the numbers of `lines`, or those that go across in a `pareto`, are laid out; `log` for what grows
+    by factors, all above 0. Default linear."""
     also: Listed = ()
     """In a `waterfall`: further metrics, each with panels and a scale of its own. Default none."""
     more_is_better: Listed = ()
-    """In a `waterfall` or `tornado`: those of its metrics of which more is better, for the colours. Default
-    none: less is better."""
+    """In a `waterfall` or `tornado`, for the colours, and in a `pareto`: those of its metrics of which more
+    is better. Default none: less is better."""
     reference: SelectionSpec | None = None
     """In a `waterfall`: a line at the number of these runs, such as those of a baseline, laid over the
     figure's `where`; names one value of `x`. Default no line."""
 
     @property
+    def metrics(self) -> tuple[str, ...]:
+        """All that it shows, its `metric` first."""
+        return (self.metric, *self.also, *([] if self.against is None else [self.against]))
+
+    @property
     def parts(self) -> tuple[FigureSpec, ...]:
         """The figure for each of its metrics by itself."""
-        return tuple(self.model_copy(update={"metric": name}) for name in (self.metric, *self.also))
+        plain = {} if self.against is None else {"relative_to": None}
+        others = (self.model_copy(update={"metric": name, **plain}) for name in self.metrics[1:])
+        return (self, *others)
 
     @property
     def axes(self) -> dict[str, str]:
@@ -293,7 +306,7 @@ class StudySpec(Spec):
             if isinstance(measure, ClaimSpec):
                 parts.append(measure.than)
             if isinstance(measure, FigureSpec):
-                needed += measure.also
+                needed += measure.metrics
                 parts.append(measure.reference)
             needed += [part.metric for part in parts if part and part.metric]
         return tuple(dict.fromkeys(needed))

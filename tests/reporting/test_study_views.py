@@ -457,8 +457,9 @@ def test_the_page_draws_what_the_study_asks_for_in_place_of_the_metrics() -> Non
 
 @pytest.mark.browser
 def test_a_browser_draws_every_kind_without_complaint(browser: Chrome, tmp_path: Path) -> None:
-    kinds = ("bars", "lines", "heat", "ranks", "waterfall", "tornado")
-    base = {"tornado": {"relative_to": {"where": {"policy": "lru"}}}}
+    kinds = ("bars", "lines", "heat", "ranks", "waterfall", "tornado", "pareto")
+    base: dict[str, dict[str, Any]] = {"tornado": {"relative_to": {"where": {"policy": "lru"}}}}
+    base["pareto"] = {"against": "misses"}
     figures = [figure(kind, name=kind, **base.get(kind, {})) for kind in kinds]
     spec = study(figures=[one.model_dump(exclude_none=True, exclude_defaults=True) for one in figures])
     path = tmp_path / "report.html"

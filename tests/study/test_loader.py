@@ -229,6 +229,7 @@ figures:
     also: [steps, bounds.max_law_s]
     more_is_better: steps
     reference: {where: {memory: small}, metric: idle_s}
+  - {name: p, title: P, kind: pareto, metric: hits, against: makespan_s, x: policy, more_is_better: hits}
 """
 
 
@@ -239,9 +240,10 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
     assert (spec.claims[0].question, spec.claims[0].note) == (True, "It, once, was.")
     assert spec.figures[3].also == ("steps", "bounds.max_law_s")
     assert [part.metric for part in spec.figures[3].parts] == ["discards", "steps", "bounds.max_law_s"]
+    assert [part.metric for part in spec.figures[4].parts] == ["hits", "makespan_s"]
     assert spec.kept_metrics == (
         *("hit_rate", "misses", "hits", "evictions", "accesses"),
-        *("discards", "steps", "bounds.max_law_s", "idle_s"),
+        *("discards", "steps", "bounds.max_law_s", "idle_s", "makespan_s"),
     )
 
 
@@ -253,7 +255,7 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
         ("over: policy", "over: seed", "14:20: tables.two.rows.1: this axis is the one that rank_correl"),
         ("over: policy", "over: polcy", "17:11: tables.two.over: 'polcy' is no axis of this study; did y"),
         ("{where: {overlap: serial}, met", "{previous: memry, met", "relative_to.previous: 'memry' is no ax"),
-        ("kind: bars", "scale: log, kind: bars", "figures.f.scale: is for kind lines only"),
+        ("kind: bars", "scale: log, kind: bars", "figures.f.scale: is for the kinds lines and pareto only"),
         ("    relation: rank_correlation\n", "", "16:11: tables.two.over: is for the relation rank_corre"),
         ("{where: {overlap: serial}, met", "{where: {policy: lru}, met", "15:35: tables.two.relative_to.whe"),
         ("    relative_to: {where: {overlap: serial}, metric: evictions}\n", "", "11:5: tables.two.relat"),
@@ -292,7 +294,17 @@ def test_tables_and_figures_are_data_and_their_metrics_are_kept(tmp_path: Path) 
         ("kind: bars", "kind: tornado, y: seed", "figures.f.colour: means nothing with kind tornado"),
         ("kind: bars", "kind: tornado", "figures.f.relative_to: is required with kind tornado"),
         ("kind: bars", "kind: tornado", "19:5: figures.f.y: is required with kind tornado"),
-        ("spread: std}", "more_is_better: hits}", "is for the kinds waterfall and tornado only"),
+        ("spread: std}", "more_is_better: hits}", "is for the kinds waterfall, tornado, pareto only"),
+        (" against: makespan_s,", "", "30:5: figures.p.against: is required with kind pareto"),
+        ("against: makespan_s", "against: makespan", "30:62: figures.p.against: 'makespan' is no figure of"),
+        ("against: makespan_s", "against: hits", "30:62: figures.p.against: must be another metric than `m"),
+        ("kind: bars", "kind: bars, against: hits", "figures.f.against: is for kind pareto only"),
+        ("better: hits", "better: misses", "more_is_better.0: 'misses' is none of the figure's: hits, makes"),
+        ("better: hits", "better: hits, y: memory", "figures.p.y: means nothing with kind pareto"),
+        ("better: hits", "better: hits, spread: std", "figures.p.spread: means nothing with kind pareto"),
+        ("better: hits", "better: hits, also: misses", "figures.p.also: is for kind waterfall only"),
+        ("better: hits", "better: hits, colour: policy", "figures.p.x: 'policy' is used twice"),
+        ("better: hits", "better: hits, reach: {along: seed, at_most: 1}", "reach: means nothing with"),
         ("question: true", "question: maybe", "claims.c.question: must be true or"),
     ],
 )  # fmt: skip

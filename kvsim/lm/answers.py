@@ -14,7 +14,7 @@ from kvsim.randomness import stream
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import LanguageModel
 
-__all__ = ["ANSWER_FIGURES", "Answers", "answers_of", "full_answers_of"]
+__all__ = ["ANSWER_FIGURES", "ANSWER_SHARES", "Answers", "answers_of", "full_answers_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +62,10 @@ ANSWER_FIGURES = tuple(
     )
 )
 """The names of `Answers.to_dict`."""
+
+
+ANSWER_SHARES = ("correct", "same_top", "mass_kept", "output_error", "chance")
+"""Those that are shares."""
 
 
 def answers_of(scenario: Scenario) -> Answers:

@@ -12,7 +12,7 @@ from kvsim.analysis.metrics import Summary, summarise
 from kvsim.analysis.predictions import FORMS, predicted_s
 from kvsim.analysis.run_bounds import BoundsSummary
 from kvsim.errors import nearest
-from kvsim.lm.answers import ANSWER_FIGURES, answers_of
+from kvsim.lm.answers import ANSWER_FIGURES, ANSWER_SHARES, answers_of
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import LanguageModel
 from kvsim.sim.engine import simulate
@@ -58,6 +58,7 @@ _SHARES = (
     "overlap_efficiency",
     "utilisation",
     "overlapped",
+    *(f"{name}{end}" for name in ANSWER_SHARES for end in ("", "_low", "_high")),
 )
 
 

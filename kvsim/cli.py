@@ -25,6 +25,7 @@ from kvsim.capacity_cli import capacity_command
 from kvsim.catalog_cli import catalog_command
 from kvsim.errors import ScenarioError
 from kvsim.explain_cli import explain_command
+from kvsim.pool_cli import pool_command
 from kvsim.reported import reported
 from kvsim.size_cli import size_command
 from kvsim.study_cli import experiment_command
@@ -178,6 +179,7 @@ app.command("experiment")(reported()(experiment_command))
 app.command("explain")(reported()(explain_command))
 app.command("catalog")(reported()(catalog_command))
 app.command("size")(reported()(size_command))
+app.command("pool")(reported()(pool_command))
 app.command("capacity")(reported()(capacity_command))
 app.command("tune")(reported()(tune_command))
 

@@ -154,6 +154,9 @@ class _FlatCache:
     def bytes_of(self, page: int, tier: int) -> int:
         return 1
 
+    def group_of(self, page: int) -> int:
+        return 0
+
 
 class _Ahead:
     """The reads to come, for policies that must know them."""

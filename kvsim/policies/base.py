@@ -39,6 +39,12 @@ class ResidencyView(Protocol):
         """Bytes the page takes in that tier's storage scheme."""
         ...
 
+    def group_of(self, page: int) -> int:
+        """Number of the layer and head group that the page is of: layer x head groups + head group.
+
+        0 for all pages where the workload does not tell."""
+        ...
+
 
 class PlacementView(ResidencyView, Protocol):
     """What a placement policy may look at besides: the machine, and the pages that there will be."""

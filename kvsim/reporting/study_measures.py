@@ -31,6 +31,8 @@ def unit_of(measure: MeasureSpec, largest: float) -> tuple[float, str]:
         return 0.01, "%"
     if relation in ("ratio", "rank_correlation", "elasticity"):
         return 1.0, ""
+    if measure.reach is not None:
+        return 1.0, ""
     if measure.aggregate == "count":
         return 1.0, "runs"
     kind = kind_of(measure.metric)
@@ -55,6 +57,8 @@ def measure_text(measure: MeasureSpec, value: float) -> str:
         return f"{value * 100:+.1f} %"
     if relation == "ratio":
         return number_text(value)
+    if measure.reach is not None:
+        return f"{value:{'+' if relation == 'difference' else ''},.10g}"
     if measure.aggregate == "count":
         return f"{value:,.0f}"
     if relation == "difference" and kind_of(measure.metric) == "share":
@@ -91,7 +95,8 @@ def describe(measure: MeasureSpec) -> str:
 
 def axis_title(measure: MeasureSpec, unit: str) -> str:
     """The measure as the title of an axis."""
-    name = measure.metric if measure.aggregate == "mean" else _of(measure, None)
+    plain = measure.aggregate == "mean" and measure.reach is None
+    name = measure.metric if plain else _of(measure, None)
     baseline = measure.relative_to
     if baseline is not None and measure.relation == "rank_correlation":
         return f"rank correlation over {measure.over} of {name} with {against(measure, baseline)}"
@@ -105,7 +110,11 @@ def axis_title(measure: MeasureSpec, unit: str) -> str:
 def _of(measure: MeasureSpec, part: SelectionSpec | None) -> str:
     aggregate = (part and part.aggregate) or measure.aggregate
     metric = (part and part.metric) or measure.metric
-    return f"{_AGGREGATES[aggregate]}{'' if aggregate == 'count' else ' of'} {metric}"
+    number = f"{_AGGREGATES[aggregate]}{'' if aggregate == 'count' else ' of'} {metric}"
+    if measure.reach is None:
+        return number
+    bound = figure_text(metric, measure.reach.at_most)
+    return f"last {measure.reach.along} with a {number} of at most {bound}"
 
 
 def against(measure: MeasureSpec, baseline: SelectionSpec) -> str:

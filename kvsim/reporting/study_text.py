@@ -129,7 +129,8 @@ def _count(verdict: Verdict) -> str:
 
 def _statement(claim: ClaimSpec) -> str:
     relative = f", {claim.relation} against a baseline," if claim.relative_to else ""
-    return f"{claim.aggregate} {claim.metric}{relative} {claim.operator} " + (
+    reach = f"last {claim.reach.along} within {claim.reach.at_most:g} of " if claim.reach else ""
+    return f"{reach}{claim.aggregate} {claim.metric}{relative} {claim.operator} " + (
         f"{claim.value:g}" if claim.value is not None else "that of other runs"
     )
 
@@ -147,6 +148,8 @@ def _claimed(claim: ClaimSpec, value: float | None) -> str:
     if claim.relative_to is not None and claim.relation == "change":
         return f"{value * 100:.4g} %"
     plain = claim.relative_to is not None and claim.relation in ("ratio", "rank_correlation", "elasticity")
+    if claim.reach is not None and not plain:
+        return f"{value:,.10g}"
     if claim.aggregate == "count" or plain:
         return f"{value:.4g}"
     kind = kind_of(claim.metric)

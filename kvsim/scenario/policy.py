@@ -39,8 +39,8 @@ class PolicySpec(Spec):
     """Which pages are fetched before they are asked for. Default `none`."""
     placement: _Ref = PolicyRef(name="fill")
     """Where pages start, and which move meanwhile. Fixed: `fill` the fastest tier first, all in the `last`,
-    `static`, `static_split`, `parallel`. By what is read: `adaptive`, `predictive`, `hot_warm_cold`, and the
-    `oracle`. Default `fill`."""
+    `static`, `static_split`, `parallel`. By what is read: `adaptive`, `tuned`, `predictive`, `hot_warm_cold`,
+    and the `oracle`. Default `fill`."""
     decision_time: Duration = 0
     """Time that the placement policy takes on the step, after its last layer, in each step in which it weighs
     where pages should be. Policies that decide once take none, nor does anything in `ideal`. Default 0."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 from simpy import Environment
@@ -29,6 +30,7 @@ from kvsim.sim.dma import ClassLimits, DmaScheduler
 from kvsim.sim.fidelity import fidelity_of
 from kvsim.sim.fused import fused_decoding
 from kvsim.sim.future import Foresight
+from kvsim.sim.groups import groups_of
 from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
@@ -77,6 +79,7 @@ class Simulation:
         self.residency = Residency(len(scenario.hierarchy.tiers), sizes, workload.initial_pages)
         capacities = _capacities(scenario, sizes)
         self.residency.capacities = capacities
+        self.residency.tell_groups = partial(groups_of, workload)
         self.topology = Topology(self.env, scenario, capacities, self.kinds)
         self._connect_records()
         policy = scenario.policy

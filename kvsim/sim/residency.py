@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -54,6 +55,9 @@ class Residency:
         """Page -> tier that keeps its place while the page is in tier 0 only to be read."""
         self.capacities: list[int] = []
         """Bytes of pages that each tier holds; set when the machine is built."""
+        self.tell_groups: Callable[[], list[int]] = list
+        """Asked once, if a policy wants to know: the group of each page, by its number."""
+        self._groups: list[int] | None = None
 
     def bytes_of(self, page: int, tier: int) -> int:
         """Bytes the page takes in that tier."""
@@ -67,6 +71,13 @@ class Residency:
         """The fastest tier that holds the page, -1 when none does."""
         tier = self.where[page] & TIER
         return -1 if tier == NOWHERE else tier
+
+    def group_of(self, page: int) -> int:
+        """Number of the layer and head group that the page is of; 0 where nobody tells."""
+        groups = self._groups
+        if groups is None:
+            groups = self._groups = self.tell_groups()
+        return groups[page] if page < len(groups) else 0
 
     def is_pinned(self, page: int) -> bool:
         """Whether an announced layer needs the page to stay."""

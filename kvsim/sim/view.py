@@ -25,6 +25,7 @@ class MachineView:
         self.is_pinned = residency.is_pinned
         self.tier_of = residency.tier_of
         self.bytes_of = residency.bytes_of
+        self.group_of = residency.group_of
         self.capacity_of = residency.capacity_of
         self._scenario = scenario
         self._workload = workload

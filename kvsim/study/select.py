@@ -11,7 +11,7 @@ from math import isfinite, log
 from kvsim.study.grid import label_of
 from kvsim.study.measure import Number
 from kvsim.study.ranks import rank_correlation
-from kvsim.study.spec import EVERY, Aggregate, MeasureSpec, SelectionSpec, Where
+from kvsim.study.spec import EVERY, Aggregate, MeasureSpec, ReachSpec, SelectionSpec, Where
 
 __all__ = [
     "AllAlike",
@@ -113,6 +113,21 @@ class Results:
         wanted = {**where, **part.where}
         if part.previous is not None:
             wanted[part.previous] = (self._before(part.previous, where),)
+        if measure.reach is not None:
+            return self._reach(measure, measure.reach, part, wanted)
+        return self._aggregated(measure, part, wanted)
+
+    def _reach(self, measure: MeasureSpec, reach: ReachSpec, part: SelectionSpec, wanted: Where) -> float:
+        """The last label of an axis up to which the number keeps the bound."""
+        last = 0.0
+        for label in self.labels(reach.along, wanted):
+            if self._aggregated(measure, part, narrowed(wanted, {reach.along: label})) > reach.at_most:
+                break
+            last = float(label)
+        return last
+
+    def _aggregated(self, measure: MeasureSpec, part: SelectionSpec, wanted: Where) -> float:
+        """The figures of the runs of a selection as one number."""
         numbers = self.values(part.metric or measure.metric, wanted)
         aggregate = part.aggregate or measure.aggregate
         if aggregate == "std" and len(numbers) < 2:

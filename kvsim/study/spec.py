@@ -18,6 +18,7 @@ __all__ = [
     "ClaimSpec",
     "FigureSpec",
     "MeasureSpec",
+    "ReachSpec",
     "Relation",
     "SelectionSpec",
     "StudySpec",
@@ -118,6 +119,15 @@ class SelectionSpec(Spec):
     first value has none before it. Default: none."""
 
 
+class ReachSpec(Spec):
+    """How far an axis can be followed before a number passes a bound."""
+
+    along: Name
+    """The axis; its labels are numbers above 0, and grow."""
+    at_most: Annotated[float, Field(strict=True, allow_inf_nan=False)]
+    """The bound."""
+
+
 class MeasureSpec(Spec):
     """How runs become one number: select them, aggregate a figure of theirs, relate it to a baseline."""
 
@@ -127,6 +137,9 @@ class MeasureSpec(Spec):
     """Which runs: axis and value, or list of values. Default: all."""
     aggregate: Aggregate = "mean"
     """How several runs become one number; `std` is that of a sample. Default mean."""
+    reach: ReachSpec | None = None
+    """Instead of that number: the last label of an axis up to which the number keeps a bound, 0 if it does at
+    none; such as the longest context whose slowest step takes at most 0.1 s. Default: the number."""
     relative_to: SelectionSpec | None = None
     """Measure relative to these runs. Default: the number itself."""
     relation: Relation = "change"

@@ -30,6 +30,9 @@ class Machine:
     def bytes_of(self, page: int, tier: int) -> int:
         return 1
 
+    def group_of(self, page: int) -> int:
+        return 0
+
     def capacity_of(self, tier: int) -> int:
         return (10, 100, 1000, 10000)[tier]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from math import exp
 from typing import Any
 
@@ -22,6 +22,12 @@ class Naive:
         self.future = future
         self.log: list[Event] = []
         self.members: list[list[int]] = [[] for _ in range(view.tier_count)]
+
+    def set(self, options: Mapping[str, Any]) -> None:
+        """What differs from the default; only for those that have options in the tests."""
+
+    def attended(self, pages: Sequence[int], mass: Sequence[float]) -> None:
+        """By default nobody cares."""
 
     def accessed(self, page: int, tier: int) -> None:
         self.log.append(("read", page, tier, self.view.step))
@@ -97,18 +103,18 @@ class Gdsf(Naive):
         self.age = [0.0] * view.tier_count
         self.h: dict[int, float] = {}
 
-    def set(self, page: int, tier: int) -> None:
+    def price(self, page: int, tier: int) -> None:
         if tier >= 0:
             worth = 1024 / self.view.bytes_of(page, tier)
             self.h[page] = self.age[tier] + self.uses(page) * worth
 
     def accessed(self, page: int, tier: int) -> None:
         super().accessed(page, tier)
-        self.set(page, tier)
+        self.price(page, tier)
 
     def inserted(self, page: int, tier: int) -> None:
         super().inserted(page, tier)
-        self.set(page, tier)
+        self.price(page, tier)
 
     def evicted(self, page: int, tier: int) -> None:
         super().evicted(page, tier)

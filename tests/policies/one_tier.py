@@ -67,6 +67,9 @@ class OneTier:
     def bytes_of(self, page: int, tier: int) -> int:
         return 1 if self.sizes is None else self.sizes[page]
 
+    def group_of(self, page: int) -> int:
+        return 0
+
     def run(self) -> int:
         """Misses of all the reads, one a step."""
         policy, held, future = self.policy, self.held, self.future

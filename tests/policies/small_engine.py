@@ -59,6 +59,9 @@ class SmallEngine:
     def bytes_of(self, page: int, tier: int) -> int:
         return PAGE_BYTES
 
+    def group_of(self, page: int) -> int:
+        return 0
+
     def read(self, pages: Sequence[int]) -> None:
         """Announce a layer that reads the pages: pin, look up, promote what is not in tier 0."""
         self.future.reads += len(pages)

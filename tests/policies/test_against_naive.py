@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 from policies.naive import NAIVE, Naive
+from policies.naive_attention import NAIVE_ATTENTION
 
 from kvsim.policies import EvictionPolicy, make_eviction, names
 from kvsim.policies.eviction import scored
@@ -23,6 +25,12 @@ from kvsim.policies.eviction import scored
 TIERS = 3
 PAGES = range(14)
 TIER = st.integers(0, TIERS - 1)
+OPTIONS: dict[str, Mapping[str, Any]] = {"scissorhands": {"history": 3}, "snapkv": {"observations": 3}}
+"""So short that something leaves the window."""
+CASES: list[tuple[str, Mapping[str, Any]]] = [
+    *((name, OPTIONS.get(name, {})) for name in names()["eviction"]),
+    *((name, {**OPTIONS.get(name, {}), "even": False}) for name in NAIVE_ATTENTION),
+]
 
 
 class World:
@@ -31,15 +39,17 @@ class World:
     tier_count = TIERS
     never = 10**6
 
-    def __init__(self, name: str) -> None:
-        self.name = name
+    def __init__(self, case: tuple[str, Mapping[str, Any]]) -> None:
+        self.case = case
+        name, options = case
         self.step = 0
         self.pinned: set[int] = set()
         self.where: dict[int, int] = {}
         self.reads = 0
         self.ahead = {page: page + 1 for page in PAGES}
-        self.naive = NAIVE[name](self, self)
-        self.policies = [make_eviction(name, self)]
+        self.naive = (NAIVE[name] if name in NAIVE else NAIVE_ATTENTION[name])(self, self)
+        self.naive.set(options)
+        self.policies = [make_eviction(name, self, options)]
         if isinstance(self.policies[0], scored.ScorePolicy):
             by_shelves = make_eviction(name, self)
             assert isinstance(by_shelves, scored.ScorePolicy)
@@ -57,6 +67,9 @@ class World:
 
     def bytes_of(self, page: int, tier: int) -> int:
         return 1024 * (1 + page % 3) // (tier + 1)
+
+    def group_of(self, page: int) -> int:
+        return page % 3
 
     def next_read(self, page: int) -> int:
         return self.ahead[page]
@@ -89,17 +102,22 @@ class World:
         self.reads += len(pages)
         for k, page in enumerate(pages):
             self.ahead[page] = self.never if after == 30 else self.reads + after + k
-        for policy in self.policies:
-            policy.accessed(pages, tier)
+        if pages:  # the naive ones hear of pages, not of calls
+            for policy in self.policies:
+                policy.accessed(pages, tier)
         for page in pages:
             self.naive.accessed(page, tier)
+
+    def attend(self, pages: Sequence[int], mass: Sequence[float]) -> None:
+        for policy in self._all:
+            policy.attended(pages, mass)
 
     def check(self) -> None:
         for tier in range(TIERS):
             members, victim = sorted(self.naive.members[tier]), self.naive.victim(tier)
             for policy in self.policies:
-                assert sorted(policy.contents(tier)) == members, self.name
-                assert policy.victim(tier) == victim, self.name
+                assert sorted(policy.contents(tier)) == members, self.case
+                assert policy.victim(tier) == victim, self.case
 
 
 class AgainstNaive(RuleBasedStateMachine):
@@ -109,15 +127,19 @@ class AgainstNaive(RuleBasedStateMachine):
     what a policy does with them.
     """
 
-    alone: str | None = None
+    alone: tuple[str, Mapping[str, Any]] | None = None
     """Once a policy has failed: only its events are shortened, which is quicker."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.worlds = [World(name) for name in ([self.alone] if self.alone else names()["eviction"])]
+        self.worlds = [World(case) for case in ([self.alone] if self.alone else CASES)]
+        self.told = False
 
-    @initialize(pages=st.lists(st.sampled_from(PAGES), max_size=8, unique=True), tier=TIER)
-    def fill(self, pages: list[int], tier: int) -> None:
+    @initialize(
+        pages=st.lists(st.sampled_from(PAGES), max_size=8, unique=True), tier=TIER, told=st.booleans()
+    )
+    def fill(self, pages: list[int], tier: int, told: bool) -> None:
+        self.told = told
         for world in self.worlds:
             for page in pages:
                 world.insert(page, tier)
@@ -143,6 +165,16 @@ class AgainstNaive(RuleBasedStateMachine):
         """Up to so many pages of a tier, in any order."""
         for world in self.worlds:
             world.read([page for page in order if world.tier_of(page) == tier][:count], tier, after)
+
+    @precondition(lambda self: self.told)
+    @rule(
+        order=st.permutations(PAGES), count=st.integers(0, len(PAGES)), parts=st.integers(0, 5 ** len(PAGES))
+    )
+    def attend(self, order: list[int], count: int, parts: int) -> None:
+        """Masses of 0 to 4 sixteenths, which add up without rounding."""
+        mass = [parts // 5**k % 5 / 16 for k in range(count)]
+        for world in self.worlds:
+            world.attend(order[:count], mass)
 
     @rule(page=st.sampled_from(PAGES), after=st.integers(1, 30), bring=st.booleans())
     def read_from_elsewhere(self, page: int, after: int, bring: bool) -> None:
@@ -175,7 +207,7 @@ class AgainstNaive(RuleBasedStateMachine):
             try:
                 world.check()
             except AssertionError:
-                type(self).alone = world.name
+                type(self).alone = world.case
                 raise
 
 

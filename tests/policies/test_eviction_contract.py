@@ -147,6 +147,13 @@ def test_every_policy_says_what_it_changes_what_it_costs_and_where_it_comes_from
         ("regret_aware", {"horizon": 0}),
         ("gdsf", {"cost": "two"}),
         ("lecar", {"discount": 0.0}),
+        ("streaming", {"sinks": -1}),
+        ("h2o", {"recent": 1.5}),
+        ("scissorhands", {"history": 0}),
+        ("snapkv", {"pool": -1}),
+        ("random", {"even": 1}),
+        ("learned", {"rate": 0.0}),
+        ("switching", {"shadow": 1.0}),
     ],
 )
 def test_options_out_of_range_are_refused_by_name(name: str, options: dict[str, object]) -> None:

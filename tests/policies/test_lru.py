@@ -48,6 +48,9 @@ class LruAgainstNaive(RuleBasedStateMachine):
     def bytes_of(self, page: int, tier: int) -> int:
         return PAGE_BYTES
 
+    def group_of(self, page: int) -> int:
+        return 0
+
     @rule(page=st.sampled_from(PAGES), tier=st.integers(0, TIERS - 1))
     def move(self, page: int, tier: int) -> None:
         source = self.tier_of(page)

@@ -176,6 +176,9 @@ class Known:
     def bytes_of(self, page: int, tier: int) -> int:
         return 1
 
+    def group_of(self, page: int) -> int:
+        return 0
+
 
 @pytest.mark.parametrize(
     ("name", "options", "expected"),

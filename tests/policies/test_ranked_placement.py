@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from policies.machine import Machine
 
 from kvsim.policies import PlacementPolicy, make_placement
+from kvsim.policies.placement import Tuned
 
 
 def built(
@@ -47,7 +48,7 @@ def where(policy: PlacementPolicy, *pages: int) -> list[int]:
     return [policy.view.tier_of(page) for page in pages]
 
 
-RANKED = ("adaptive", "predictive")
+RANKED = ("adaptive", "predictive", "tuned")
 
 
 @pytest.mark.parametrize("name", [*RANKED, "oracle"])
@@ -169,6 +170,32 @@ def test_a_page_that_is_overdue_gives_way() -> None:
         step(policy, 1)
         seen.append(where(policy, 0, 1))
     assert seen == [[0, 1], [0, 1], [1, 0]]
+
+
+def test_what_is_tuned_forgets_slowly_where_the_past_tells_the_future_and_fast_where_it_does_not() -> None:
+    """Tier 0 holds two of twelve pages. Pages 0 and 1 are read in three steps of four, in between others each
+    once: whoever goes by the latest step alone moves those up for nothing. Then two pages at a time are read
+    for ten steps and never again, which a long memory finds out late."""
+    policy = built("tuned", [2, 99], [1] * 42, weights=[0.05, 1.0], thresholds=[0.01])
+    assert isinstance(policy, Tuned)
+    for number in range(40):
+        step(policy, *((0, 1) if number % 4 else (2 + number // 4, 3 + number // 4)))
+    assert policy.followed == (0.05, 0.01)
+    for number in range(100):
+        step(policy, 20 + 2 * (number // 10), 21 + 2 * (number // 10))
+    assert policy.followed == (1.0, 0.01)
+    assert where(policy, 38, 39) == [0, 0]
+
+
+def test_what_is_tuned_moves_nothing_up_where_that_costs_more_than_it_finds() -> None:
+    """Three pairs of pages in turn, one place for a pair: with a low threshold each step moves two pages up,
+    and none of them is read before it has left. A high one leaves what is there, a third of all reads."""
+    policy = built("tuned", [2, 99], [0, 0, 1, 1, 1, 1], weights=[0.8], thresholds=[0.05, 2.0])
+    assert isinstance(policy, Tuned)
+    for number in range(30):
+        moved = step(policy, *((0, 1), (2, 3), (4, 5))[number % 3])
+    assert policy.followed == (0.8, 2.0)
+    assert moved == []
 
 
 class Script:

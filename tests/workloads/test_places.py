@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -10,9 +11,9 @@ import pytest
 from workloads.scenarios import scenario
 
 from kvsim.errors import TraceError
-from kvsim.sim.engine import simulate
+from kvsim.sim.engine import Simulation, simulate
 from kvsim.workloads import Workload, make_workload
-from kvsim.workloads.base import places_of
+from kvsim.workloads.base import LayerAccess, Pages, Step, places_of
 from kvsim.workloads.page_trace import PageRow, write_pages
 
 MIXED = {
@@ -130,3 +131,61 @@ def test_ids_that_count_within_a_layer_are_pages_of_their_own(tmp_path: Path) ->
     workload = replay(tmp_path, rows, page_scope="layer")
     result = simulate(scenario({"kind": "replay"}, scheme=MIXED), workload)
     assert result.tiers[0].resident_bytes == 10 + 20
+
+
+def groups(work: dict[str, Any], pages: int) -> list[int]:
+    """Group of each of the pages, as a policy of the run sees it."""
+    given = scenario(work)
+    residency = Simulation(given, make_workload(given)).residency
+    return [residency.group_of(page) for page in range(pages)]
+
+
+def test_a_group_is_a_layer_and_head_group() -> None:
+    """A pattern's page i is of layer i mod 16 and head group i mod 8: 16 x 8 groups, of which 16 are used."""
+    assert groups({"kind": "rag_burst", "pages": 40}, 20) == [i % 16 * 8 + i % 8 for i in range(20)]
+
+
+def test_a_decode_has_a_group_a_layer_and_pages_nobody_knows_are_of_group_0() -> None:
+    """Of 3 layers each has 2 full pages at the start, and one more is born, in the 8th of 8 steps."""
+    work = {"kind": "dense_decode", "context_tokens": 40, "steps": 8}
+    assert groups(work, 12) == [0, 0, 1, 1, 2, 2, 0, 1, 2, 0, 0, 0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "head_group", "told"),
+    [(2, 1, [0, 5]), (2, None, [0, 2]), (None, 1, [0, 1]), (2, "left", [0, 2]), (None, None, [0, 0])],
+)
+def test_a_trace_need_not_tell_where_pages_are(
+    tmp_path: Path, layer: int | None, head_group: int | str | None, told: list[int]
+) -> None:
+    """Two pages, the first of layer 0 and head group 0; with two head groups layer 2 begins with 4."""
+    first = PageRow(1, 0, 0, None if layer is None else 0, None if head_group is None else 0, 16, 64)
+    path = tmp_path / "t.jsonl"
+    write_pages(path, [first, PageRow(1, 0, 1, layer, head_group, 16, 64)])
+    assert groups({"kind": "replay", "path": str(path)}, 2) == told
+
+
+def test_nobody_is_asked_where_pages_are_unless_a_policy_wants_to_know(tmp_path: Path) -> None:
+    class Secret:
+        """Pages 0, 1, 2 in a loop, two of which fit."""
+
+        name = "secret"
+        absent = "appear"
+        initial_pages = 0
+        page_scalars = 8
+        total_steps = None
+
+        def steps(self) -> Iterator[Step]:
+            yield from (Step([LayerAccess(np.array([at % 3]), 10)]) for at in range(9))
+
+        @property
+        def page_layers(self) -> Pages:
+            raise AssertionError("asked")
+
+    tiers = [{"name": "near", "capacity": "2 pages"}, {"name": "far", "capacity": "1 GB"}]
+    wires = [{"name": "wire", "between": ("near", "far"), "bandwidth": "1 GB/s"}]
+    parts = {"hierarchy": {"tiers": tiers, "links": wires}}
+    work = {"kind": "custom", "workload_class": "x:Y"}
+    assert simulate(scenario(work, **parts), Secret()).steps == 9  # type: ignore[arg-type]
+    with pytest.raises(AssertionError, match="asked"):
+        simulate(scenario(work, **parts, policy={"eviction": "window"}), Secret())  # type: ignore[arg-type]

@@ -4,6 +4,7 @@ from kvsim.policies.placement.adaptive import Adaptive, Oracle, Predictive
 from kvsim.policies.placement.fixed import Fill, Last
 from kvsim.policies.placement.hot_warm_cold import HotWarmCold
 from kvsim.policies.placement.static import Parallel, Static, StaticSplit
+from kvsim.policies.placement.tuned import Tuned
 
 __all__ = [
     "Adaptive",
@@ -15,4 +16,5 @@ __all__ = [
     "Predictive",
     "Static",
     "StaticSplit",
+    "Tuned",
 ]

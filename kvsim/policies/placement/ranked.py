@@ -23,8 +23,9 @@ class Ranked(PlacementPolicy):
     its layer before it: so a tier has as much of each layer. Pages that score less than the tier's entry in
     `thresholds` (none: any score will do) go further down, whether there is room or not; the last tier takes
     all that are left. The share `reserve` of tier 0 is for staging: by default what two layers take, at most
-    half, and nothing where all other tiers are read in place. After a step not more than `moves` pages leave
-    a tier downward, the lowest scores first, and as many come up into one, the highest first.
+    half, and nothing where all other tiers are read in place or all pages fit tier 0. After a step not more
+    than `moves` pages leave a tier downward, the lowest scores first, and as many come up into one, the
+    highest first.
 
     Pages that exist at the start are all equal. Those that are not for tier 0 are staged when
     they are read, unless they are read in place. Subclasses say what a page scores.
@@ -75,7 +76,12 @@ class Ranked(PlacementPolicy):
         """Whether all pages are in tier 0 and may stay there: then there is nothing to decide."""
         if homes.any() or self._thresholds[0] > -np.inf:
             return False
-        return int(self.view.sizes_of(pages, 0).sum()) <= self._rooms[0]
+        return int(self.view.sizes_of(pages, 0).sum()) <= self.view.capacity_of(0)
+
+    def _room_for(self, pages: NDArray[np.int64]) -> int:
+        """Bytes of tier 0 for them: all of it if they fit, for then nothing is staged."""
+        capacity = self.view.capacity_of(0)
+        return capacity if self.view.sizes_of(pages, 0).sum() <= capacity else self._rooms[0]
 
     def migrations(self) -> Iterator[tuple[int, int]]:
         everywhere = self.view.homes().astype(np.int64)
@@ -144,11 +150,12 @@ class Ranked(PlacementPolicy):
         """The tier each page should be in."""
         tiers = np.full(len(pages), len(self._rooms) - 1)
         left = np.arange(len(pages))
+        rooms = [self._room_for(pages), *self._rooms[1:]]
         for tier, threshold in enumerate(self._thresholds):
             values = scores[left] + self._hysteresis * (homes[left] <= tier)
             order = np.lexsort((left, self._place(pages[left]), homes[left], -values))
             order = order[values[order] >= threshold]
-            order = order[: fitting(self.view, pages[left[order]], tier, self._rooms[tier])]
+            order = order[: fitting(self.view, pages[left[order]], tier, rooms[tier])]
             tiers[left[order]] = tier
             left = np.delete(left, order)
         return tiers

@@ -5,7 +5,7 @@ All are plain bytes behind one beginning-of-sequence token, so that a model need
 - a fact is ``@KQ=MV;`` on a line of its own: a name of two capitals and what it stands for, another name;
 - a question is ``?KQ=`` and its answer ``MV;``, with as many question marks as links to follow: after
   ``??KQ=`` the answer is ``MV=RT;``, every link written out;
-- a copy is a string of random small letters in square brackets, then the same again: the second is the answer.
+- a copy is a string of random small letters in square brackets, then the same again, which is the answer.
 
 Between them stands text of the caller's. Chance: 1 / 676 for a name, to the power of the links for a chain,
 1 / 26 for each letter of a copy. An answer counts as right when each of its tokens is the model's
@@ -87,8 +87,7 @@ def needle(
         if len(chain) == hops + 1:
             break
     question = _question(chain)
-    spots = rng.permutation(np.append(rng.random(len(pairs) - 1), -1.0))
-    spots = np.concatenate(([depth], spots[spots >= 0]))
+    spots = np.concatenate(([depth], rng.random(len(pairs) - 1)))
     order = np.argsort(spots, kind="stable")
     names = list(pairs)
     pieces = [_fact(names[i], pairs[names[i]]) for i in order]
@@ -99,12 +98,12 @@ def needle(
 
 
 def copying(rng: np.random.Generator, text: bytes, length: int, size: int, distance: int) -> Sample:
-    """A random string of `size` letters, text, and at the sample's end the string once more, `distance` behind.
+    """A random string of `size` letters, text, and at the end the string once more, `distance` behind.
 
     The distance is at least the string and its brackets, and at most what the sample has room for.
     """
     string = rng.choice(_LETTERS, size).tobytes()
-    first = _Piece(b"\n[" + string + b"]", states=string, random=(2, 2 + size))
+    first = _Piece(b"\n[" + string + b"]", states=string, source=2, random=(2, 2 + size))
     second = _Piece(b"\n[" + string + b"]", asks=(string,), answer=(2, 2 + size), chance=26.0**-size)
     between = min(max(distance - len(first.text), 0), length - 1 - 2 * len(first.text))
     before = length - 1 - 2 * len(first.text) - between
@@ -117,6 +116,8 @@ class _Piece:
 
     text: bytes
     states: bytes = b""
+    source: int = 0
+    """Where in the line begins what an answer repeats."""
     asks: tuple[bytes, ...] = ()
     random: tuple[int, int] = (0, 0)
     answer: tuple[int, int] = (0, 0)
@@ -124,7 +125,7 @@ class _Piece:
 
 
 def _pairs(rng: np.random.Generator, count: int, chained: bool) -> dict[bytes, bytes]:
-    """Distinct names and what they stand for: a name of its own or, where chained, half the time another of them."""
+    """Distinct names, each with what it stands for: one more or, where chained, half the time one of them."""
     codes = rng.permutation(26 * 26)[: 2 * count]
     names = [bytes((_CAPITALS[code // 26], _CAPITALS[code % 26])) for code in codes]
     pairs = {}
@@ -142,7 +143,7 @@ def _chain(pairs: dict[bytes, bytes], name: bytes, hops: int) -> list[bytes]:
 
 
 def _fact(name: bytes, value: bytes) -> _Piece:
-    return _Piece(b"\n@" + name + b"=" + value + b";", states=name, random=(2, 7))
+    return _Piece(b"\n@" + name + b"=" + value + b";", states=name, source=5, random=(2, 7))
 
 
 def _question(chain: Sequence[bytes]) -> _Piece:
@@ -182,7 +183,7 @@ def _laid_out(rng: np.random.Generator, text: bytes, pieces: list[_Piece], gaps:
         if piece.random[1]:
             random.append((at + piece.random[0], at + piece.random[1]))
         if piece.states:
-            stated[piece.states] = at + (2 if piece.chance or b"[" in piece.text[:2] else 5)
+            stated[piece.states] = at + piece.source
         if piece.asks:
             start, stop = at + piece.answer[0], at + piece.answer[1]
             links = [start + 3 * link - stated[name] for link, name in enumerate(piece.asks)]

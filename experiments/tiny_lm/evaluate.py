@@ -24,6 +24,7 @@ from model import Decoder, load
 from ngram import NGram
 from train import nats_per_byte, right
 
+from kvsim.lm.estimates import wilson
 from kvsim.lm.tasks import Sample, copying, needle
 from kvsim.randomness import stream
 
@@ -52,14 +53,6 @@ def _depth(length: int, distance: int) -> float:
 
 
 TASKS: dict[str, tuple[Maker, int]] = {"fact": (fact, 200), "chain": (chain, 50), "copy": (copy, 50)}
-
-
-def wilson(hits: int, trials: int, z: float = 1.96) -> tuple[float, float]:
-    """The 95 % interval of a share."""
-    share, spread = hits / trials, z * z / trials
-    middle = (share + spread / 2) / (1 + spread)
-    half = z / (1 + spread) * math.sqrt(share * (1 - share) / trials + spread / (4 * trials))
-    return middle - half, middle + half
 
 
 def recalled(model: Decoder, held_out: bytes) -> list[dict[str, object]]:
@@ -111,7 +104,8 @@ def main(arguments: list[str] | None = None) -> None:
             writer.writeheader()
             writer.writerows(rows)
         print(size, *rows, sep="\n", flush=True)
-    (options.folder / "curves.svg").write_text(curves(options.folder, options.sizes), encoding="utf-8")
+    shown = sorted(path.parent.name for path in options.folder.glob("*/training.csv"))[::-1]
+    (options.folder / "curves.svg").write_text(curves(options.folder, shown), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -84,8 +84,11 @@ _IN_FULL = {
     "low_rank": None,
     "merge_tokens": None,
     "share_layers": None,
+    "scales": "kivi",
+    "scale_group": 32,
+    "token_scale": 1,
 }
-"""What a cache that loses nothing does not do."""
+"""What makes no difference to a cache that loses nothing, so that it is played once for all."""
 
 
 @lru_cache(maxsize=4)

@@ -43,7 +43,7 @@ def experiment_command(
         typer.Option(
             "--only",
             metavar="AXIS=LABEL[,LABEL]",
-            help="Run only these values of an axis. Repeatable. Claims on others stay open.",
+            help="Run only these values of an axis. Repeatable. Claims on others alone are left out.",
         ),
     ] = None,
     images: Annotated[

@@ -64,7 +64,7 @@ def _about(advice: Advice) -> str:
 
 def _first(option: Option) -> str:
     where = "in HBM" if option.in_hbm else "partly in host memory"
-    lost = "nothing lost" if not option.loss else f"at most {_percent(option.loss)} lost"
+    lost = "nothing lost in what was measured" if not option.loss else f"at most {_percent(option.loss)} lost"
     return (
         f"{_name(option)}: {duration_text(option.token_time_s)} a token, "
         f"{bytes_text(option.kv_bytes)} {where}, {lost}."

@@ -38,6 +38,8 @@ documents are searched anywhere, copying (of code, of names) repeats what was sa
 LOSSES: Final[dict[str, float]] = {"none": 0.0, "little": 0.02, "some": 0.1}
 """Quality that may be lost, by name: a share of the right answers, or of the perplexity more."""
 
+_LOSSLESS: Final = ("full",)
+"""Strategies that lose nothing whatever is asked."""
 _USABLE: Final = 0.9
 """Share of a GPU's memory for weights and cache; the rest is activations and the runtime (assumed)."""
 _HOST_MEMORY: Final = "512 GB"
@@ -82,7 +84,7 @@ class Option:
 
     strategy: str
     budget: float
-    """Share of the tokens that it keeps or reads."""
+    """Share of the full cache's bytes that it may take, or of its tokens that it reads."""
     evidence: tuple[Evidence, ...]
     token_time_s: float
     """Median decode step, simulated."""
@@ -133,16 +135,24 @@ def advise(need: Need, results: Path | None = None) -> Advice:
         _option(need, gpu, model, free, strategy, budget, evidence)
         for (strategy, budget), evidence in _evidence(measured, USES[need.use]).items()
     ]
-    good = [option for option in found if option.loss <= need.loss]
+    good = [option for option in found if _is_good(option, need.loss)]
     return Advice(
         need,
         tuple(sorted(good, key=lambda one: (one.token_time_s, one.kv_bytes, one.strategy))),
         tuple(
-            sorted((one for one in found if one.loss > need.loss), key=lambda one: (one.loss, one.strategy))
+            sorted(
+                (one for one in found if not _is_good(one, need.loss)),
+                key=lambda one: (one.loss, one.strategy),
+            )
         ),
         weights,
         free,
     )
+
+
+def _is_good(option: Option, most: float) -> bool:
+    """Whether it loses no more; to have lost nothing in some samples is not to lose nothing."""
+    return option.strategy in _LOSSLESS if most == 0 else option.loss <= most
 
 
 @cache
@@ -185,14 +195,12 @@ def _option(
     budget: float,
     evidence: tuple[Evidence, ...],
 ) -> Option:
-    scheme = _scheme_of(strategy)
+    scheme = SchemeSpec.model_validate(entry("schemes", _scheme_of(strategy)))
     selected = _selected_share(strategy, evidence)
-    kept = round(need.context_tokens * budget)
-    size = memory_size(
-        model, SchemeSpec.model_validate(entry("schemes", scheme)), context_tokens=kept, batch=need.batch
-    )
+    kept = round(need.context_tokens * min(1.0, budget * 16 / scheme.bits if budget < 1 else 1.0))
+    size = memory_size(model, scheme, context_tokens=kept, batch=need.batch)
     assert size.batch_bytes is not None
-    summary = summarise(simulate(loads_mapping(_scenario(need, gpu, free, scheme, kept, selected))))
+    summary = summarise(simulate(loads_mapping(_scenario(need, gpu, free, scheme.name, kept, selected))))
     return Option(
         strategy,
         budget if selected is None else selected,

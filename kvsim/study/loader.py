@@ -28,7 +28,7 @@ from kvsim.study.checks import check, named_metrics
 from kvsim.study.grid import Cell, cells, label_of, labels, matches, override_text
 from kvsim.study.measure import metric_problem
 from kvsim.study.scaling import NoQuantity, factor_of, multiplied
-from kvsim.study.spec import StudySpec
+from kvsim.study.spec import EVERY, MeasureSpec, StudySpec
 from kvsim.workloads import check_workload
 
 __all__ = ["Study", "available_experiments", "load"]
@@ -46,7 +46,9 @@ class Study:
     """One per cell."""
 
     def part(self, wanted: Mapping[str, tuple[str, ...]]) -> Study:
-        """The same with some labels of some axes alone. Raises KvsimError for what is not there."""
+        """The same with some labels of some axes alone, and the claims and views that ask for any of these.
+
+        Raises KvsimError for what is not there."""
         known = labels(self.spec)
         for axis, chosen in wanted.items():
             if axis not in known:
@@ -65,7 +67,13 @@ class Study:
 
 
 def _narrowed(spec: StudySpec, wanted: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
-    """The fields of a study that name the values of its axes, with those wanted."""
+    """The fields of a study that name the values of its axes, with those wanted, and what asks for these."""
+
+    def asked(measure: MeasureSpec) -> bool:
+        return all(
+            any(label_of(value) in (EVERY, *wanted.get(axis, (label_of(value),))) for value in values)
+            for axis, values in measure.where.items()
+        )
 
     def kept(axis: str, label: str) -> bool:
         return label in wanted.get(axis, (label,))
@@ -81,7 +89,12 @@ def _narrowed(spec: StudySpec, wanted: Mapping[str, tuple[str, ...]]) -> dict[st
     ]
     bases = {name: path for name, path in spec.bases.items() if kept("base", name)}
     seeds = tuple(seed for seed in spec.seeds if kept("seed", str(seed)))
-    return {"axes": tuple(axes), "bases": bases, "seeds": seeds}
+    measures = {
+        "claims": tuple(filter(asked, spec.claims)),
+        "tables": tuple(filter(asked, spec.tables)),
+        "figures": tuple(filter(asked, spec.figures)),
+    }
+    return {"axes": tuple(axes), "bases": bases, "seeds": seeds, **measures}
 
 
 def load(source: str | FilePath) -> Study:

@@ -275,8 +275,9 @@ class LanguageModel(Spec):
 
     kind: Literal["language_model"] = "language_model"
     """Which workload this is."""
-    lm: Name = "base"
-    """The language model: `small`, `base`, or a folder of `config.json` and `weights.npz`. Default `base`."""
+    lm: Name = "small"
+    """The language model: the name of one that comes with kvsim, or a folder of `config.json` and
+    `weights.npz`. Default `small`."""
     task: Literal["recall", "multi_hop", "copy", "text"] = "recall"
     """`recall`: facts planted in text, the last tokens ask for one. `multi_hop`: for what two links lead to.
     `copy`: for a string of random letters again. `text`: held-out text, every decoded token is asked for.

@@ -25,7 +25,6 @@ from kvsim.lm.tables import Eviction
 from kvsim.lm.weights import LmWeights, load
 from kvsim.scenario.geometry import capacity_bytes, page_bytes
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.tiny import tiny_folder
 from kvsim.scenario.workload import LanguageModel
 
 __all__ = ["Played", "merging_of", "play", "play_in_full"]
@@ -161,7 +160,7 @@ def _mean(seen: Iterable[NDArray[np.float32]], samples: int, otherwise: float) -
 
 @lru_cache(maxsize=4)
 def _weights(lm: str) -> LmWeights:
-    return load(tiny_folder(lm))
+    return load(lm)
 
 
 def _owners(weights: LmWeights, group: int) -> tuple[int, ...]:

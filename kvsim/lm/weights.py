@@ -6,23 +6,20 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Final, NoReturn
+from typing import Any, NoReturn
 from zipfile import BadZipFile
 
 import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.errors import Problem, ScenarioError
-from kvsim.scenario.shipped import data_folder, displayed
+from kvsim.scenario.shipped import displayed
+from kvsim.scenario.tiny import tiny_models
 
-__all__ = ["BEGIN", "LmShape", "LmWeights", "available_models", "load", "random_weights"]
+__all__ = ["LmShape", "LmWeights", "load", "random_weights"]
 
 Floats = NDArray[np.float32]
 
-BEGIN: Final = 256
-"""The token that every sequence begins with; 0 to 255 are the bytes."""
-
-_FOLDER = "tiny-lm"
 _FILES = ("config.json", "weights.npz")
 _FIXED: dict[str, tuple[Any, ...]] = {
     "model_type": ("llama",),
@@ -93,18 +90,12 @@ class LmWeights:
         return self.tensors[f"model.layers.{layer}.{part}.weight"]
 
 
-def available_models() -> dict[str, Path]:
-    """The models that come with kvsim: names, in alphabetical order, and their folders."""
-    folder = data_folder("models") / _FOLDER
-    return {path.parent.name: path.parent for path in sorted(folder.glob("*/config.json"))}
-
-
 def load(model: str | Path) -> LmWeights:
     """The model of that name, or in that folder, which holds `config.json` and `weights.npz`.
 
     Raises ScenarioError, with one problem, if it cannot be had or is no Llama as this package computes it.
     """
-    known = available_models()
+    known = tiny_models()
     folder = known.get(str(model), Path(model))
     if not folder.is_dir():
         names = ", ".join(known) or "none"

@@ -13,12 +13,13 @@ import pytest
 from kvsim.lm.decoder import Decoder
 from kvsim.lm.metrics import log_softmax, spans_correct
 from kvsim.lm.tasks import BOS, recall
-from kvsim.lm.weights import available_models, load
+from kvsim.lm.weights import load
 from kvsim.randomness import stream
+from kvsim.scenario.tiny import tiny_models
 
 ROOT = Path(__file__).parents[2]
 HELD_OUT = gzip.decompress((ROOT / "models/tiny-lm/heldout.txt.gz").read_bytes())
-EVERY_MODEL = pytest.mark.parametrize("name", available_models())
+EVERY_MODEL = pytest.mark.parametrize("name", tiny_models())
 
 
 @EVERY_MODEL
@@ -27,12 +28,12 @@ def test_it_has_one_to_four_million_parameters(name: str) -> None:
 
 
 def test_there_is_a_small_one() -> None:
-    assert "small" in available_models()
+    assert "small" in tiny_models()
 
 
 @EVERY_MODEL
 def test_its_weights_are_small_enough_to_ship(name: str) -> None:
-    assert (available_models()[name] / "weights.npz").stat().st_size < 8_000_000
+    assert (tiny_models()[name] / "weights.npz").stat().st_size < 8_000_000
 
 
 @EVERY_MODEL
@@ -60,7 +61,7 @@ def test_its_perplexity_is_below_that_of_a_5_gram(monkeypatch: pytest.MonkeyPatc
     corpus, ngram = (import_module(name) for name in ("data", "ngram"))
     text = HELD_OUT[: 16 * 1023]
     chances = ngram.NGram(corpus.corpus()[0], 5).probabilities(HELD_OUT)[: len(text)]
-    for name in available_models():
+    for name in tiny_models():
         decoder = Decoder(load(name))
         rows = np.frombuffer(text, np.uint8).reshape(16, 1023).astype(np.int64)
         tokens = np.concatenate([np.full((16, 1), BOS), rows], axis=1)

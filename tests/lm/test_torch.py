@@ -9,13 +9,14 @@ import pytest
 from numpy.typing import NDArray
 
 from kvsim.lm.decoder import Decoder
-from kvsim.lm.weights import LmShape, LmWeights, available_models, load, random_weights
+from kvsim.lm.weights import LmShape, LmWeights, load, random_weights
+from kvsim.scenario.tiny import tiny_models
 
 torch: Any = pytest.importorskip("torch", reason="needs torch")
 pytestmark = pytest.mark.torch
 
 SHAPE = LmShape(96, 3, 6, 2, 16, 160, rope_theta=50_000.0)
-MODELS = ["random", *available_models()]
+MODELS = ["random", *tiny_models()]
 
 
 def model(name: str) -> LmWeights:

@@ -13,7 +13,8 @@ import pytest
 from lm import plain
 
 from kvsim.errors import ScenarioError
-from kvsim.lm.weights import LmShape, available_models, load, random_weights
+from kvsim.lm.weights import LmShape, load, random_weights
+from kvsim.scenario.tiny import tiny_models
 
 
 def written(folder: Path, changes: Mapping[str, Any] = {}, tensors: Mapping[str, Any] = {}) -> Path:
@@ -85,13 +86,13 @@ def test_broken_weights_are_refused(tmp_path: Path) -> None:
 
 
 def test_an_unknown_model_is_refused_with_those_that_are_known() -> None:
-    known = ", ".join(available_models()) or "none"
+    known = ", ".join(tiny_models()) or "none"
     with pytest.raises(ScenarioError) as caught:
         load("huge")
     assert f"is neither a folder nor a model that comes with kvsim (these are: {known})" in str(caught.value)
 
 
-@pytest.mark.parametrize("name", available_models())
+@pytest.mark.parametrize("name", tiny_models())
 def test_every_model_that_comes_with_kvsim_can_be_read(name: str) -> None:
     found = load(name)
     assert found.name == name

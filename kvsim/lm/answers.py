@@ -105,9 +105,8 @@ def _compared(scenario: Scenario, played: Played, full: Played) -> Answers:
 
 def _told(logits: NDArray[np.float32], came: NDArray[np.int32]) -> NDArray[np.float64]:
     """Log-probability of each token that came: [samples, decoded tokens]."""
-    found: NDArray[np.float64] = np.take_along_axis(metrics.log_softmax(logits), came[..., None], axis=2)[
-        ..., 0
-    ]
+    chances = metrics.log_softmax(logits)
+    found: NDArray[np.float64] = np.take_along_axis(chances, came[..., None], axis=2)[..., 0]
     return found
 
 

@@ -45,7 +45,7 @@ _USABLE: Final = 0.9
 _HOST_MEMORY: Final = "512 GB"
 _PAGE_TOKENS: Final = 256
 _STEPS: Final = 6
-_SELECTED: Final = 16
+_BENCHMARK_PAGE_TOKENS: Final = 16
 """Tokens of a page of the benchmark."""
 
 
@@ -89,7 +89,8 @@ class Option:
     token_time_s: float
     """Median decode step, simulated."""
     kv_bytes: int
-    """Bytes of keys and values that it keeps, all sequences."""
+    """Bytes of keys and values that it keeps, all sequences, by its budget and scheme; what low rank, joined
+    tokens or shared layers save is not reckoned."""
     in_hbm: bool
     """Whether they fit beside the weights."""
 
@@ -222,7 +223,7 @@ def _selected_share(strategy: str, evidence: Sequence[Evidence]) -> float | None
     name, _, pages = strategy.partition("_")
     if name != "quest" or not pages.isdecimal():
         return None
-    return min(1.0, int(pages) * _SELECTED / evidence[0].context_tokens)
+    return min(1.0, int(pages) * _BENCHMARK_PAGE_TOKENS / evidence[0].context_tokens)
 
 
 def _scenario(

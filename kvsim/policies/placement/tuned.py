@@ -36,7 +36,7 @@ class Tuned(Ranked):
     What is simplified: candidates move all they want at once, and tier 0 is the only one looked at. For
     settings that hold for a whole run, searched by simulating it, see `kvsim tune`.
 
-    Cost and state: those of `Ranked` for every candidate; two numbers a page and weight, one a page and
+    Cost and state: those of `Ranked` for every candidate; a number a page and weight, a byte a page and
     candidate.
 
     Source: following whichever of several policies would have done best lately, as in R. Ari et al.,

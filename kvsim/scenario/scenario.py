@@ -5,6 +5,7 @@ from kvsim.scenario.catalog import FP16, GpuSpec, LlmSpec, SchemeSpec
 from kvsim.scenario.execution import ExecutionSpec
 from kvsim.scenario.hierarchy import HierarchySpec
 from kvsim.scenario.policy import PolicySpec
+from kvsim.scenario.serving import ServingSpec
 from kvsim.scenario.workload import WorkloadSpec
 
 __all__ = ["Scenario"]
@@ -33,3 +34,5 @@ class Scenario(Spec):
     """Who decides."""
     execution: ExecutionSpec = ExecutionSpec()
     """How it runs."""
+    serving: ServingSpec = ServingSpec()
+    """How requests are served, where the workload is one of requests."""

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from kvsim.scenario.base import Count, Flag, Index, Name, Spec
+from kvsim.scenario.requests import RequestTrace
 from kvsim.units import Bytes, Duration
 
 __all__ = [
@@ -369,6 +370,7 @@ WorkloadSpec = Annotated[
     | SparseDecode
     | LanguageModel
     | Mooncake
+    | RequestTrace
     | Replay
     | Custom,
     Field(discriminator="kind"),

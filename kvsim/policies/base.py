@@ -118,6 +118,8 @@ class EvictionPolicy(ABC):
     """Whether `future` must be set; the engine then reads the workload twice."""
     future: Future
     """Set by the engine before the run, if `needs_future`."""
+    any_number: ClassVar[bool] = False
+    """Whether pages may have any numbers, because there is no table over them all."""
 
     def __init__(self, view: ResidencyView) -> None:
         self.view = view

@@ -24,6 +24,7 @@ class Fifo(EvictionPolicy):
     """
 
     name = "fifo"
+    any_number = True
 
     def __init__(self, view: ResidencyView) -> None:
         super().__init__(view)

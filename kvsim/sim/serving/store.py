@@ -1,0 +1,198 @@
+"""The blocks that one tier holds: which, who needs them, and who has to leave."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING
+
+from kvsim.policies import EvictionPolicy
+from kvsim.sim.tier import Tier
+
+if TYPE_CHECKING:
+    from kvsim.sim.serving.moves import Move
+    from kvsim.sim.serving.sequence import Sequence as Request
+
+__all__ = ["Partition", "Store"]
+
+
+class StoreView:
+    """What the policy of a partition may look at: one tier, of which it is the whole world."""
+
+    tier_count = 1
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    @property
+    def step(self) -> int:
+        """Requests admitted so far."""
+        return self._store.clock()
+
+    def is_pinned(self, page: int) -> bool:
+        """Whether the block must stay."""
+        return self._store.stays(page)
+
+    def tier_of(self, page: int) -> int:
+        """0 if the block is here, else -1."""
+        return 0 if page in self._store.pins else -1
+
+    def bytes_of(self, page: int, tier: int) -> int:
+        """Bytes of a block."""
+        return self._store.block_bytes
+
+    def group_of(self, page: int) -> int:
+        """0: a block is of all layers."""
+        return 0
+
+
+class Partition:
+    """A share of a tier, with a policy of its own."""
+
+    __slots__ = ("capacity", "idle", "policy", "used")
+
+    def __init__(self, capacity: int) -> None:
+        self.capacity = capacity
+        """Bytes."""
+        self.used = 0
+        """Bytes that were decided to be here, whether they are yet or not."""
+        self.idle = 0
+        """Blocks that nobody needs to stay."""
+        self.policy: EvictionPolicy
+
+
+class Store:
+    """One tier as the requests see it. What is decided holds at once; the bytes follow.
+
+    A block is *pinned* as long as a sequence uses it or it is on its way in or out.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        tier: Tier,
+        block_bytes: int,
+        keeps: bool,
+        shares: dict[str, int],
+        make_policy: Callable[[StoreView], EvictionPolicy],
+        clock: Callable[[], int],
+    ) -> None:
+        self.number = number
+        self.tier = tier
+        self.block_bytes = block_bytes
+        self.keeps = keeps
+        """Whether a block that is brought further up from here leaves a copy."""
+        self.clock = clock
+        self.pins: dict[int, int] = {}
+        """The blocks that are here, each with the number of those who need it to stay."""
+        self.coming: dict[int, Move | Request] = {}
+        """Blocks whose contents are not here yet: the move that brings them, or the sequence that computes
+        them."""
+        self.spared: dict[int, int] = {}
+        """Blocks that stay as long as others can leave, with the number of reasons."""
+        self._sparing = True
+        view = StoreView(self)
+        self.partitions = {"": Partition(tier.capacity - sum(shares.values()))}
+        self.partitions |= {tenant: Partition(size) for tenant, size in shares.items()}
+        for partition in self.partitions.values():
+            partition.policy = make_policy(view)
+        self._shared = self.partitions[""]
+        self._of: dict[int, Partition] | None = {} if shares else None
+        self.found = 0
+        self.evictions = 0
+        self.discards = 0
+        self.read_bytes = 0
+        self.written_bytes = 0
+
+    def partition_of(self, tenant: str) -> Partition:
+        """The part of the tier that the tenant uses."""
+        return self.partitions.get(tenant, self._shared)
+
+    def home(self, block: int) -> Partition:
+        """The part of the tier that a block is in."""
+        return self._shared if self._of is None else self._of[block]
+
+    def stays(self, block: int) -> bool:
+        """Whether a block cannot be a victim now."""
+        return self.pins[block] > 0 or (self._sparing and block in self.spared)
+
+    def read(self, blocks: Sequence[int]) -> None:
+        """Blocks that are here are used, in this order."""
+        if self._of is None:
+            self._shared.policy.accessed(blocks, 0)
+            return
+        for block in blocks:
+            self._of[block].policy.accessed((block,), 0)
+
+    def add(self, block: int, partition: Partition) -> None:
+        """A block is decided to be here, pinned once; room has been made."""
+        self.pins[block] = 1
+        if self._of is not None:
+            self._of[block] = partition
+        partition.used += self.block_bytes
+        partition.policy.inserted(block, 0)
+
+    def remove(self, block: int) -> None:
+        """A block that nobody needs is not here any more."""
+        del self.pins[block]
+        partition = self._shared if self._of is None else self._of.pop(block)
+        partition.used -= self.block_bytes
+        partition.idle -= 1
+        partition.policy.removed(block, 0)
+
+    def pin(self, blocks: Iterable[int]) -> None:
+        """Blocks that are here must stay, once more."""
+        pins = self.pins
+        for block in blocks:
+            count = pins[block]
+            pins[block] = count + 1
+            if not count:
+                self.home(block).idle -= 1
+
+    def unpin(self, blocks: Iterable[int]) -> None:
+        """Blocks that had to stay need not, once less."""
+        pins = self.pins
+        for block in blocks:
+            count = pins[block] - 1
+            pins[block] = count
+            if not count:
+                self.home(block).idle += 1
+
+    def spare(self, blocks: Iterable[int]) -> None:
+        """Blocks, here or not, are to stay if others can leave, for one more reason."""
+        spared = self.spared
+        for block in blocks:
+            spared[block] = spared.get(block, 0) + 1
+
+    def expose(self, blocks: Iterable[int]) -> None:
+        """One reason less to spare them."""
+        spared = self.spared
+        for block in blocks:
+            count = spared[block] - 1
+            if count:
+                spared[block] = count
+            else:
+                del spared[block]
+
+    def fits(self, partition: Partition, size: int) -> bool:
+        """Whether so many bytes have room, if all leaves that may."""
+        return partition.used + size <= partition.capacity + partition.idle * self.block_bytes
+
+    def make_room(self, partition: Partition, size: int) -> list[int]:
+        """Remove what the policy names until so many bytes fit, which must be possible; what left, in order."""
+        gone: list[int] = []
+        excess = partition.used + size - partition.capacity
+        if excess <= 0:
+            return gone
+        policy = partition.policy
+        for _ in range(-(-excess // self.block_bytes)):
+            block = policy.victim(0)
+            if block is None:  # all that is left is spared
+                self._sparing = False
+                block = policy.victim(0)
+                self._sparing = True
+                assert block is not None
+            self.remove(block)
+            policy.evicted(block, 0)
+            gone.append(block)
+        self.evictions += len(gone)
+        return gone

@@ -152,6 +152,19 @@ class EvictionPolicy(ABC):
         Asking changes nothing: the engine follows with `removed` if it acts on the answer.
         """
 
+    def evict(self, tier: int, count: int) -> list[int]:
+        """The next `count` victims, one after another, each removed and evicted; fewer where all others are
+        pinned. A policy that can find many at once may do so."""
+        gone: list[int] = []
+        while len(gone) < count:
+            page = self.victim(tier)
+            if page is None:
+                break
+            self.removed(page, tier)
+            self.evicted(page, tier)
+            gone.append(page)
+        return gone
+
     @abstractmethod
     def contents(self, tier: int) -> Iterable[int]:
         """The pages the policy believes to be in `tier`; the audit compares them with the truth."""

@@ -58,6 +58,10 @@ class Admission:
         """Groups of layers that are loaded one after another; 1: a request waits for all."""
         self.parked: list[Sequence] = []
         """Sequences that need room, of which there is none, nor anybody who could give way."""
+        self._refused: Sequence | None = None
+        """Who was refused last."""
+        self._enough = 0
+        """What the first tier's `hope` must come to before it can be admitted."""
 
     @property
     def _now(self) -> int:
@@ -68,6 +72,8 @@ class Admission:
 
     def admits(self, sequence: Sequence) -> bool:
         """Decide on the room that the sequence needs to begin, if there can be so much."""
+        if self._refused is sequence and self.first.hope < self._enough:
+            return False
         blocks = sequence.blocks if sequence.sender is None else ()
         match = self.cache.match(blocks, self.path, self.choose)
         first = self.first
@@ -83,8 +89,10 @@ class Admission:
         private = needed - len(blocks)
         size = (needed - len(match.here)) * first.block_bytes
         first.pin(match.here)
-        if not first.fits(partition, size):
+        lacking = size - first.available(partition)
+        if lacking > 0:
             first.unpin(match.here)
+            self._refused, self._enough = sequence, first.hope + lacking
             return False
         for level, run in match.loads:
             self.path[level].pin(run)
@@ -128,12 +136,9 @@ class Admission:
         first, partition = self.first, sequence.partition
         moves: list[Move] = []
         for level, run in match.loads:
-            for block in run:
-                first.add(block, partition)
-            moves.append(self.cache.load(self.path[level], first, run, DEMAND, sequence.number))
-        for block in match.missing:
-            first.add(block, partition)
-            first.coming[block] = sequence
+            source = self.path[level]
+            moves.append(self.cache.load(source, first, run, DEMAND, sequence.number, partition))
+        first.add(match.missing, partition, sequence)
         if sequence.swapped:
             moves.append(self._swap_in(sequence))
         if sequence.sender is not None:
@@ -379,8 +384,8 @@ class Admission:
         """So much of its own room is free."""
         if blocks:
             size = blocks * self.first.block_bytes
-            sequence.partition.used -= size
             sequence.private -= blocks
+            self.first.vacate(sequence.partition, size)
             self.first.tier.release(size)
 
     # --- swapping
@@ -399,7 +404,7 @@ class Admission:
         self.cache.demote(self.path, 1, gone, sequence.tenant, sequence.number)
         partition.used += size
         freed = blocks * first.block_bytes
-        sequence.partition.used -= freed
+        first.vacate(sequence.partition, freed)
         sequence.private = 0
         sequence.swapped = blocks
         move = Move((), first, below, WRITE_BACK, sequence.number, count=blocks, room=size, freed=freed)
@@ -413,7 +418,7 @@ class Admission:
         move = Move((), below, self.first, DEMAND, sequence.number, count=blocks, freed=size)
 
         def arrived(_move: Move) -> None:
-            below.partition_of(sequence.tenant).used -= size
+            below.vacate(below.partition_of(sequence.tenant), size)
             sequence.swapped = 0
 
         move.done = arrived
@@ -437,7 +442,7 @@ class Admission:
             blocks, private = sequence.sent
             sender.first.unpin(blocks)
             size = private * sender.first.block_bytes
-            sender.first.partition_of(sequence.tenant).used -= size
+            sender.first.vacate(sender.first.partition_of(sequence.tenant), size)
             if size:
                 sender.first.tier.release(size)
             sequence.sender, sequence.sent = None, ((), 0)
@@ -488,7 +493,7 @@ class Admission:
                 break
             sequence.private -= 1
             sequence.partition.used -= size
-            first.add(block, sequence.partition)
+            first.add((block,), sequence.partition, None)
             kept.append(block)
         first.unpin(kept)
         if self.spec.reuse.write == "through":

@@ -99,7 +99,10 @@ class BlockCache:
             return
         store = path[level]
         below = path[level + 1 :]
-        leaving = [block for block in blocks if not any(block in other.pins for other in below)]
+        leaving = blocks
+        for other in below:
+            kept = other.pins
+            leaving = [block for block in leaving if block not in kept]
         dropped = len(blocks) - len(leaving)
         if leaving and below and self.spec.write != "none":
             leaving, lost = self._fitting(below[0], leaving, tenant)
@@ -113,9 +116,7 @@ class BlockCache:
 
     def _fitting(self, store: Store, blocks: list[int], tenant: str) -> tuple[list[int], int]:
         """As many of the last of them as can have room there, and how many others."""
-        partition = store.partition_of(tenant)
-        size = store.block_bytes
-        room = (partition.capacity + partition.idle * size - partition.used) // size
+        room = store.available(store.partition_of(tenant)) // store.block_bytes
         lost = max(0, len(blocks) - room)
         return blocks[lost:], lost
 
@@ -140,9 +141,7 @@ class BlockCache:
         self.demote(path, level, gone, tenant, request)
         freed = 0 if stays else len(blocks) * source.block_bytes
         move = Move(blocks, source, target, cls, request, room=room, freed=freed)
-        for block in blocks:
-            target.add(block, partition)
-            target.coming[block] = move
+        target.add(blocks, partition, move)
 
         def arrived(_move: Move) -> None:
             target.unpin(blocks)
@@ -163,8 +162,11 @@ class BlockCache:
             path[0].pin(fresh)
             self._send(path, 1, fresh, path[0], BACKGROUND, tenant, request, stays=True)
 
-    def load(self, source: Store, target: Store, run: list[int], cls: int, request: int) -> Move:
-        """A move, not started yet, of blocks that are pinned at its source and decided to be at its target.
+    def load(
+        self, source: Store, target: Store, run: list[int], cls: int, request: int, partition: Partition
+    ) -> Move:
+        """A move, not started yet, of blocks that are pinned at its source; they are decided to be at its
+        target from now on, where there is room.
 
         They leave a source that keeps no copies, unless somebody else needs them to stay.
         """
@@ -176,8 +178,7 @@ class BlockCache:
                 source.remove(block)
             freed = len(run) * source.block_bytes
         move = Move(run, source, target, cls, request, freed=freed)
-        for block in run:
-            target.coming[block] = move
+        target.add(run, partition, move)
         if kept:
 
             def arrived(_move: Move) -> None:
@@ -210,9 +211,7 @@ class BlockCache:
             room = len(run) * target.block_bytes
             gone = target.make_room(partition, room)
             self.demote(path, level, gone, tenant, request)
-            for block in run:
-                target.add(block, partition)
-            move = self.load(source, target, run, PREFETCH, request)
+            move = self.load(source, target, run, PREFETCH, request, partition)
             move.room = room
             move.followers = [lambda run=run: target.unpin(run)]  # type: ignore[misc]
             self.mover.start(move)

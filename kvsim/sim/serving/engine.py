@@ -124,7 +124,9 @@ class ServingSimulation:
             tier.granted = self._granted
             own = {name: int(tier.capacity * share) // size * size for name, share in shares.items()}
             make = partial(make_eviction, policy.name, options=policy.options)
-            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock))
+            reuse = scenario.serving.reuse
+            spares = reuse.pin > 0 or reuse.lookahead > 0
+            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock, spares))
         return topology, stores
 
     def _instance(self, number: int, path: list[Store], cost: IterationCost, stride: int) -> Instance:

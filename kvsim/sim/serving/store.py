@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from kvsim.policies import EvictionPolicy
 from kvsim.sim.tier import Tier
@@ -22,15 +22,13 @@ class StoreView:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self.is_pinned: Callable[[int], bool] = store.stays
+        """Whether the block must stay."""
 
     @property
     def step(self) -> int:
         """Requests admitted so far."""
         return self._store.clock()
-
-    def is_pinned(self, page: int) -> bool:
-        """Whether the block must stay."""
-        return self._store.stays(page)
 
     def tier_of(self, page: int) -> int:
         """0 if the block is here, else -1."""
@@ -75,7 +73,9 @@ class Store:
         shares: dict[str, int],
         make_policy: Callable[[StoreView], EvictionPolicy],
         clock: Callable[[], int],
+        spares: bool,
     ) -> None:
+        """`spares`: whether blocks will ever be spared."""
         self.number = number
         self.tier = tier
         self.block_bytes = block_bytes
@@ -90,6 +90,11 @@ class Store:
         self.spared: dict[int, int] = {}
         """Blocks that stay as long as others can leave, with the number of reasons."""
         self._sparing = True
+        self.hope = 0
+        """Bytes by which whoever was refused may be better off, summed up from the beginning: room that has
+        become free, or could, and blocks that have come."""
+        # a count is as good as a truth, and the lookup is done in C: policies ask this of every page they pass
+        self.stays = self._stays if spares else cast(Callable[[int], bool], self.pins.__getitem__)
         view = StoreView(self)
         self.partitions = {"": Partition(tier.capacity - sum(shares.values()))}
         self.partitions |= {tenant: Partition(size) for tenant, size in shares.items()}
@@ -107,11 +112,7 @@ class Store:
         """The part of the tier that the tenant uses."""
         return self.partitions.get(tenant, self._shared)
 
-    def home(self, block: int) -> Partition:
-        """The part of the tier that a block is in."""
-        return self._shared if self._of is None else self._of[block]
-
-    def stays(self, block: int) -> bool:
+    def _stays(self, block: int) -> bool:
         """Whether a block cannot be a victim now."""
         return self.pins[block] > 0 or (self._sparing and block in self.spared)
 
@@ -123,13 +124,19 @@ class Store:
         for block in blocks:
             self._of[block].policy.accessed((block,), 0)
 
-    def add(self, block: int, partition: Partition) -> None:
-        """A block is decided to be here, pinned once; room has been made."""
-        self.pins[block] = 1
+    def add(self, blocks: Sequence[int], partition: Partition, owner: Move | Request | None) -> None:
+        """Blocks are decided to be here, pinned once; room has been made. `owner` brings or computes them."""
+        pins, inserted = self.pins, partition.policy.inserted
+        for block in blocks:
+            pins[block] = 1
+            inserted(block, 0)
+        if owner is not None:
+            self.coming.update(dict.fromkeys(blocks, owner))
         if self._of is not None:
-            self._of[block] = partition
-        partition.used += self.block_bytes
-        partition.policy.inserted(block, 0)
+            self._of.update(dict.fromkeys(blocks, partition))
+        size = len(blocks) * self.block_bytes
+        partition.used += size
+        self.hope += size
 
     def remove(self, block: int) -> None:
         """A block that nobody needs is not here any more."""
@@ -141,21 +148,32 @@ class Store:
 
     def pin(self, blocks: Iterable[int]) -> None:
         """Blocks that are here must stay, once more."""
-        pins = self.pins
+        pins, of = self.pins, self._of
+        woken = 0
         for block in blocks:
             count = pins[block]
             pins[block] = count + 1
             if not count:
-                self.home(block).idle -= 1
+                woken += 1
+                if of is not None:
+                    of[block].idle -= 1
+        if of is None:
+            self._shared.idle -= woken
 
     def unpin(self, blocks: Iterable[int]) -> None:
         """Blocks that had to stay need not, once less."""
-        pins = self.pins
+        pins, of = self.pins, self._of
+        idle = 0
         for block in blocks:
             count = pins[block] - 1
             pins[block] = count
             if not count:
-                self.home(block).idle += 1
+                idle += 1
+                if of is not None:
+                    of[block].idle += 1
+        if of is None:
+            self._shared.idle += idle
+        self.hope += idle * self.block_bytes
 
     def spare(self, blocks: Iterable[int]) -> None:
         """Blocks, here or not, are to stay if others can leave, for one more reason."""
@@ -173,26 +191,35 @@ class Store:
             else:
                 del spared[block]
 
+    def available(self, partition: Partition) -> int:
+        """Bytes that have room, if all leaves that may."""
+        return partition.capacity + partition.idle * self.block_bytes - partition.used
+
     def fits(self, partition: Partition, size: int) -> bool:
         """Whether so many bytes have room, if all leaves that may."""
-        return partition.used + size <= partition.capacity + partition.idle * self.block_bytes
+        return size <= self.available(partition)
+
+    def vacate(self, partition: Partition, size: int) -> None:
+        """So many bytes that belonged to no block are decided to be free."""
+        partition.used -= size
+        self.hope += size
 
     def make_room(self, partition: Partition, size: int) -> list[int]:
         """Remove what the policy names until so many bytes fit, which must be possible; what left, in order."""
-        gone: list[int] = []
         excess = partition.used + size - partition.capacity
         if excess <= 0:
-            return gone
-        policy = partition.policy
-        for _ in range(-(-excess // self.block_bytes)):
-            block = policy.victim(0)
-            if block is None:  # all that is left is spared
-                self._sparing = False
-                block = policy.victim(0)
-                self._sparing = True
-                assert block is not None
-            self.remove(block)
-            policy.evicted(block, 0)
-            gone.append(block)
+            return []
+        count = -(-excess // self.block_bytes)
+        gone = partition.policy.evict(0, count)
+        if len(gone) < count:  # all that is left is spared
+            self._sparing = False
+            gone += partition.policy.evict(0, count - len(gone))
+            self._sparing = True
+        for block in gone:
+            del self.pins[block]
+            if self._of is not None:
+                del self._of[block]
+        partition.used -= len(gone) * self.block_bytes
+        partition.idle -= len(gone)
         self.evictions += len(gone)
         return gone

@@ -56,8 +56,8 @@ def _time(books: Books) -> Iterator[str]:
     """Latency = queueing + exposed + compute, for every request; iterations do not overlap."""
     requests = books.records.requests
     span = requests.column("end") - requests.column("arrival")
-    spent = sum(requests.column(phase) for phase in PHASES)
-    least = np.min([requests.column(phase) for phase in PHASES], axis=0) if len(span) else span
+    parts = np.array([requests.column(phase) for phase in PHASES])
+    spent, least = parts.sum(axis=0), parts.min(axis=0)
     for row in np.flatnonzero((span != spent) | (least < 0))[:3]:
         number = requests.column("request")[row]
         yield f"time: request {number} lasts {span[row]} ticks, its parts {spent[row]}, the least {least[row]}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence as Numbers
+from collections.abc import Generator, Sequence as Numbers
 from functools import partial
 
 from simpy import Environment, Event
@@ -171,7 +171,7 @@ class ServingSimulation:
 
     # --- requests
 
-    def _arrivals(self) -> Iterator[Event]:
+    def _arrivals(self) -> Generator[Event]:
         for request in self.workload.requests():
             wait = request.arrival_ticks - self.env.now
             if wait > 0:

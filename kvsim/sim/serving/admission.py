@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Admission"]
 
+
 class Admission:
     """Gives sequences the room they need, and takes it back."""
 
@@ -158,7 +159,11 @@ class Admission:
         if not sequence.blocks and sequence.sender is None:
             runs = [(0, prompt)]
         if sequence.generated and not sequence.swapped and sequence.sender is None:
-            runs = [*runs[:-1], (runs[-1][0], total)] if runs and runs[-1][1] == prompt else [*runs, (prompt, total)]
+            runs = (
+                [*runs[:-1], (runs[-1][0], total)]
+                if runs and runs[-1][1] == prompt
+                else [*runs, (prompt, total)]
+            )
         owes = sum(stop - start for start, stop in runs)
         loaded = sum(len(run) for _, run in match.loads) * size
         if match.loads and match.loads[-1][1][-1] == sequence.blocks[-1]:

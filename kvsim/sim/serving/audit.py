@@ -44,7 +44,12 @@ def _requests(books: Books) -> Iterator[str]:
     if not np.array_equal(ended, np.arange(books.arrived)):
         yield f"requests: {books.arrived} arrived, {len(ended)} ended"
     for instance in books.instances:
-        left = len(instance.queue), len(instance.admitted), len(instance.admission.parked), instance.tokens_due
+        left = (
+            len(instance.queue),
+            len(instance.admitted),
+            len(instance.admission.parked),
+            instance.tokens_due,
+        )
         if any(left):
             yield (
                 f"requests: instance {instance.number} still has {left[0]} queued, {left[1]} admitted, "

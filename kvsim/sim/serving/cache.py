@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence as Numbers
+from collections.abc import Callable
+from collections.abc import Sequence as Numbers
 from dataclasses import dataclass, field
 
 from kvsim.scenario.serving import ReuseSpec
@@ -192,7 +193,9 @@ class BlockCache:
         """Whether a block that is brought up from there leaves a copy."""
         return store.keeps or self.spec.write == "through"
 
-    def prefetch(self, path: list[Store], level: int, blocks: Numbers[int], tenant: str, request: int) -> None:
+    def prefetch(
+        self, path: list[Store], level: int, blocks: Numbers[int], tenant: str, request: int
+    ) -> None:
         """Bring what lies further down to a tier, as far as there is room beside what is spared."""
         target = path[level]
         partition = target.partition_of(tenant)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator, Sequence as Numbers
+from collections.abc import Generator
+from collections.abc import Sequence as Numbers
 from functools import partial
 
 from simpy import Environment, Event
@@ -11,7 +12,7 @@ from simpy import Environment, Event
 from kvsim.errors import SimulationError
 from kvsim.policies import make_eviction
 from kvsim.policies.registry import EVICTION
-from kvsim.scenario.geometry import scalars_of
+from kvsim.scenario.geometry import scalars_of, tier_scheme
 from kvsim.scenario.iteration import IterationCost
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.express import schedule
@@ -24,16 +25,15 @@ from kvsim.sim.serving.audit import Books, audit
 from kvsim.sim.serving.cache import BlockCache
 from kvsim.sim.serving.choice import cheaper, never
 from kvsim.sim.serving.instance import Instance
-from kvsim.sim.serving.machine import expanded, paths, shared_level
+from kvsim.sim.serving.machine import expanded, paths
 from kvsim.sim.serving.moves import Move, Mover
 from kvsim.sim.serving.records import ServingRecords
 from kvsim.sim.serving.result import ServingResult
 from kvsim.sim.serving.routing import Router
-from kvsim.sim.serving.sequence import Phase, Sequence
+from kvsim.sim.serving.sequence import Sequence
 from kvsim.sim.serving.store import Store
 from kvsim.sim.serving.waiting import make_queue
 from kvsim.sim.topology import Topology
-from kvsim.scenario.geometry import tier_scheme
 from kvsim.units import PageCount
 from kvsim.workloads.requests import Request, RequestWorkload
 
@@ -89,7 +89,9 @@ class ServingSimulation:
             self.env.run()
         if not process.processed or self.ended < self.arrived:
             missing = self.arrived - self.ended
-            raise SimulationError(f"{missing} of {self.arrived} requests wait for something that will never happen")
+            raise SimulationError(
+                f"{missing} of {self.arrived} requests wait for something that will never happen"
+            )
         audit(Books(self.topology, self.stores, self.instances, self.mover, self.records, self.arrived))
         return self._result()
 
@@ -134,7 +136,13 @@ class ServingSimulation:
         queue = make_queue(spec)
         instance = Instance(self.env, number, spec.batch, cost, queue, self.records, stride)
         routes = [self.topology.ways.between[store.number][path[0].number] for store in path]
-        choose = {"always": None, "never": never, "cheaper": cheaper(self.env, routes, path, cost, self.workload.block_tokens, self.scenario.execution.dma.coalesce)}[spec.reuse.load]
+        choose = {
+            "always": None,
+            "never": never,
+            "cheaper": cheaper(
+                self.env, routes, path, cost, self.workload.block_tokens, self.scenario.execution.dma.coalesce
+            ),
+        }[spec.reuse.load]
         groups = 1
         if spec.reuse.loading == "layerwise":
             layers = self.scenario.model.layers if self.scenario.model is not None else 1

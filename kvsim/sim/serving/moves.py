@@ -8,8 +8,8 @@ from typing import cast
 from simpy import Environment, Event
 
 from kvsim.sim.lane import Transfer
-from kvsim.sim.serving.records import ServingRecords
 from kvsim.sim.route import Route
+from kvsim.sim.serving.records import ServingRecords
 from kvsim.sim.serving.store import Store
 
 __all__ = ["Move", "Mover"]
@@ -91,7 +91,12 @@ class Mover:
     """Starts moves and sees to their arrival."""
 
     def __init__(
-        self, env: Environment, routes: list[list[Route]], stores: list[Store], records: ServingRecords, coalesce: int
+        self,
+        env: Environment,
+        routes: list[list[Route]],
+        stores: list[Store],
+        records: ServingRecords,
+        coalesce: int,
     ) -> None:
         self.env = env
         self.under_way = 0

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence as Numbers
+from collections.abc import Callable
+from collections.abc import Sequence as Numbers
 from itertools import count
 
 from kvsim.scenario.serving import InstancesSpec

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence as Numbers
+from collections.abc import Callable
+from collections.abc import Sequence as Numbers
 from enum import IntEnum
 from typing import TYPE_CHECKING
 
@@ -47,7 +48,9 @@ class Phase(IntEnum):
 
 
 PHASES = tuple(phase.name.lower() for phase in Phase)
-TURN, SLOTS, MEMORY, PREFIX, BATCH, PREEMPTED, ROOM, LOAD, STALL, HANDOVER, OVERHEAD, COMPUTE = map(int, Phase)
+TURN, SLOTS, MEMORY, PREFIX, BATCH, PREEMPTED, ROOM, LOAD, STALL, HANDOVER, OVERHEAD, COMPUTE = map(
+    int, Phase
+)
 
 
 class Sequence:
@@ -80,8 +83,8 @@ class Sequence:
         "order",
         "output_blocks",
         "owes",
-        "parts",
         "partition",
+        "parts",
         "pending",
         "phase",
         "phases",
@@ -102,7 +105,9 @@ class Sequence:
         "todo",
     )
 
-    def __init__(self, number: int, request: Request, now: int, blocks: Numbers[int], output: Numbers[int]) -> None:
+    def __init__(
+        self, number: int, request: Request, now: int, blocks: Numbers[int], output: Numbers[int]
+    ) -> None:
         self.number = number
         self.request = request
         self.tenant = request.tenant

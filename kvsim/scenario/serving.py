@@ -40,6 +40,10 @@ class ReuseSpec(Spec):
     match: Literal["prefix", "any", "none"] = "prefix"
     """`prefix`: the blocks of a prompt up to the first that is in no tier. `any`: every block that is in a
     tier; gaps are computed. `none`: nothing is reused. Default `prefix`."""
+    lookup: Literal["together", "in_turn"] = "together"
+    """`together`: all blocks of a prompt are looked up at once, and stay as long as it is served. `in_turn`: one
+    after another in a flat cache, where each takes its place and may push out the next, and nobody holds on
+    to any, as in studies of caches alone; for a hierarchy of one tier. Default `together`."""
     load: Literal["always", "never", "cheaper"] = "always"
     """Blocks found below the first tier are loaded, or computed again, or whatever takes less time, as the
     links are at the moment. Default `always`."""

@@ -75,6 +75,9 @@ class Admission:
         """Decide on the room that the sequence needs to begin, if there can be so much."""
         if self._refused is sequence and self.first.hope < self._enough:
             return False
+        if self.spec.reuse.lookup == "in_turn":
+            self._admit_flat(sequence)
+            return True
         blocks = sequence.blocks if sequence.sender is None else ()
         match = self.cache.match(blocks, self.path, self.choose)
         first = self.first
@@ -108,6 +111,14 @@ class Admission:
         self._take(sequence, match)
         self._plan(sequence, match)
         return True
+
+    def _admit_flat(self, sequence: Sequence) -> None:
+        """The cache is looked through, but the sequence takes nothing of it."""
+        sequence.partition = self.first.partition_of(sequence.tenant)
+        match = self.cache.match_in_turn(sequence.blocks, self.first, sequence.partition)
+        sequence.room = 0
+        sequence.room_tokens = sequence.request.input_tokens + sequence.request.output_tokens
+        self._plan(sequence, match)
 
     def _lean(self, sequence: Sequence, match: Match) -> None:
         """Wait for the contents of blocks that are here only by decision: somebody loads or computes them."""

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from kvsim.scenario.serving import ReuseSpec
 from kvsim.sim.records import BACKGROUND, PREFETCH, WRITE_BACK
+from kvsim.sim.serving.future import RequestFuture
 from kvsim.sim.serving.moves import Move, Mover
 from kvsim.sim.serving.store import Partition, Store
 
@@ -30,7 +31,13 @@ class Match:
     missing: list[int] = field(default_factory=list)
     """Blocks to be computed, in order."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """Their positions in the prompt, run by run: the first, and the one after the last."""
+    """Positions in the prompt of what is to be computed, run by run: the first, and the one after the last."""
+
+    def skip(self, start: int, stop: int) -> None:
+        """Blocks from `start` to `stop` (not included), after all those before, are to be computed."""
+        if self.gaps and self.gaps[-1][1] == start:
+            start = self.gaps.pop()[0]
+        self.gaps.append((start, stop))
 
 
 class BlockCache:
@@ -39,6 +46,8 @@ class BlockCache:
     def __init__(self, spec: ReuseSpec, mover: Mover, freed: Callable[[], None]) -> None:
         self.spec = spec
         self.mover = mover
+        self.future: RequestFuture | None = None
+        """What is still to come, if a policy must know; set when the machine is built."""
         self.freed = freed
         """Told when blocks that had to stay need not any more."""
 
@@ -60,11 +69,29 @@ class BlockCache:
                 match.loads.append((level, run))
             else:
                 match.missing += run
-                if match.gaps and match.gaps[-1][1] == start:
-                    match.gaps[-1] = match.gaps[-1][0], stop
-                else:
-                    match.gaps.append((start, stop))
+                match.skip(start, stop)
             start = stop
+        return match
+
+    def match_in_turn(self, blocks: Numbers[int], store: Store, partition: Partition) -> Match:
+        """Look blocks up one after another in a flat cache; each takes its place there before the next."""
+        match = Match([0])
+        for position, block in enumerate(blocks):
+            if self.future is not None:
+                self.future.passed((block,))
+            if block in store.pins:
+                match.found[0] += 1
+                match.here.append(block)
+                store.read((block,))
+                continue
+            partition.policy.accessed((block,), -1)
+            gone = store.make_room(partition, store.block_bytes)
+            store.discards += len(gone)
+            store.add((block,), partition, None)
+            store.unpin((block,))
+            store.tier.release(len(gone) * store.block_bytes)
+            store.tier.take(store.block_bytes)
+            match.skip(position, position + 1)
         return match
 
     def _levels(self, blocks: Numbers[int], path: list[Store]) -> list[int]:
@@ -87,6 +114,9 @@ class BlockCache:
 
     def touch(self, match: Match, path: list[Store], partition: Partition) -> None:
         """Tell the policies what is read, the end of a prompt first, for it is the first to be worthless."""
+        if self.future is not None:
+            for blocks in (match.here, match.missing, *(run for _, run in match.loads)):
+                self.future.passed(blocks)
         if match.here:
             path[0].read(match.here[::-1])
         for level, run in match.loads:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from collections.abc import Sequence as Numbers
 from functools import partial
 
@@ -24,6 +24,7 @@ from kvsim.sim.serving.ahead import LookAhead
 from kvsim.sim.serving.audit import Books, audit
 from kvsim.sim.serving.cache import BlockCache
 from kvsim.sim.serving.choice import cheaper, never
+from kvsim.sim.serving.future import RequestFuture
 from kvsim.sim.serving.instance import Instance
 from kvsim.sim.serving.machine import expanded, paths
 from kvsim.sim.serving.moves import Move, Mover
@@ -73,12 +74,13 @@ class ServingSimulation:
             self._instance(number, [self.stores[k] for k in path], cost, stride)
             for number, path in enumerate(paths(scenario))
         ]
+        self._numbers: dict[object, int] | None = {} if self._must_number() else None
+        self.cache.future = self._future()
         self.router = Router(scenario.serving.instances, self.instances, workload.block_tokens)
         self.arrived = 0
         self.ended = 0
         self.last_end = 0
         self.tenants: dict[str, int] = {}
-        self._numbers: dict[object, int] | None = {} if self._must_number() else None
         self._progress: Progress | None = None
 
     def run(self, progress: Progress | None = None) -> ServingResult:
@@ -163,6 +165,24 @@ class ServingSimulation:
         dense = not EVICTION.get(self.scenario.policy.eviction.name).any_number
         return dense or self.scenario.serving.isolate_tenants
 
+    def _future(self) -> RequestFuture | None:
+        """What lies ahead, if the policy needs to know."""
+        policies = [partition.policy for store in self.stores for partition in store.partitions.values()]
+        curious = [policy for policy in policies if policy.needs_future]
+        if not curious:
+            return None
+        future = RequestFuture(self._prompts())
+        for policy in curious:
+            policy.future = future
+        return future
+
+    def _prompts(self) -> Iterator[Numbers[int]]:
+        for head in self.workload.requests():
+            request: Request | None = head
+            while request is not None:
+                yield self._blocks_of(request)[0]
+                request = request.follow_up
+
     def _granted(self, tenant: object) -> None:
         if isinstance(tenant, Sequence):
             tenant.instance.admission.has_room(tenant)
@@ -188,14 +208,18 @@ class ServingSimulation:
 
     def _arrive(self, request: Request) -> None:
         now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
-        blocks, output = request.blocks, request.output_blocks
-        if self.scenario.serving.reuse.match == "none":
-            blocks = output = ()
-        elif self._numbers is not None:
-            blocks, output = self._numbered(request, blocks), self._numbered(request, output)
+        blocks, output = self._blocks_of(request)
         sequence = Sequence(self.arrived, request, now, blocks, output)
         self.arrived += 1
         self.router.arrived(sequence)
+
+    def _blocks_of(self, request: Request) -> tuple[Numbers[int], Numbers[int]]:
+        """The blocks of the prompt, and those of the output, as they are numbered here."""
+        if self.scenario.serving.reuse.match == "none":
+            return (), ()
+        if self._numbers is None:
+            return request.blocks, request.output_blocks
+        return self._numbered(request, request.blocks), self._numbered(request, request.output_blocks)
 
     def _numbered(self, request: Request, blocks: Numbers[int]) -> list[int]:
         numbers = self._numbers

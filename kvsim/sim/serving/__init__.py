@@ -27,7 +27,7 @@ The rules, in full; links, routes and lanes follow those of `kvsim.sim`.
     that is not inclusive gives its copy up, unless somebody else needs it. `whole`: the sequence is computed
     when all is there. `layerwise`: every run travels in groups of layers; the sequence is computed when the
     first groups are there, and in its first iteration a group of layers is computed, by everybody, when it
-    is there for all.
+    is there for all. `blocking`: so it is with all layers as one group, and without waiting for any before.
 8.  *Writing through.* Blocks computed in an iteration are copied to the next tier, in the background, as far
     as they are in no tier below and have room there.
 9.  *Growth.* A decoding sequence whose room is full takes more, and waits for it if it is not free yet. Where

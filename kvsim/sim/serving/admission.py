@@ -56,7 +56,9 @@ class Admission:
         self.block_tokens = block_tokens
         self.choose = choose
         self.layer_groups = layer_groups
-        """Groups of layers that are loaded one after another; 1: a request waits for all."""
+        """Groups of layers that are loaded one after another."""
+        self.in_batch = spec.reuse.loading != "whole"
+        """Whether sequences are computed while their blocks still come."""
         self.parked: list[Sequence] = []
         """Sequences that need room, of which there is none, nor anybody who could give way."""
         self._refused: Sequence | None = None
@@ -156,9 +158,11 @@ class Admission:
         if sequence.sender is not None:
             moves.append(self._receive(sequence))
         sequence.loads = moves
-        sequence.loading += len(moves)
-        layerwise = self.layer_groups > 1 and bool(match.loads) and len(moves) == len(match.loads)
-        sequence.parts = Parts(self.layer_groups, len(moves)) if layerwise else None
+        sequence.parts = None
+        if self.in_batch and match.loads and len(moves) == len(match.loads):
+            sequence.parts = Parts(self.layer_groups, len(moves))
+        if sequence.parts is None or self.layer_groups > 1:  # one group alone is waited for by the iteration
+            sequence.loading += len(moves)
 
     def _plan(self, sequence: Sequence, match: Match) -> None:
         """What is to be computed."""
@@ -240,7 +244,7 @@ class Admission:
         parts.ticks[group] = self._now
         if parts.watcher is not None:
             parts.watcher()
-        if group == 0:
+        if group == 0 and self.layer_groups > 1:
             sequence.loading -= parts.moves
             self._go_on(sequence)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Generator, Iterator
 from collections.abc import Sequence as Numbers
+from fractions import Fraction
 from functools import partial
 
 from simpy import Environment, Event
@@ -76,6 +77,7 @@ class ServingSimulation:
         ]
         self._numbers: dict[object, int] | None = {} if self._must_number() else None
         self.cache.future = self._future()
+        self._warm_up()
         self.router = Router(scenario.serving.instances, self.instances, workload.block_tokens)
         self.arrived = 0
         self.ended = 0
@@ -171,16 +173,32 @@ class ServingSimulation:
         curious = [policy for policy in policies if policy.needs_future]
         if not curious:
             return None
-        future = RequestFuture(self._prompts())
+        future = RequestFuture(self._blocks_of(request)[0] for request in self._all_requests())
         for policy in curious:
             policy.future = future
         return future
 
-    def _prompts(self) -> Iterator[Numbers[int]]:
+    def _warm_up(self) -> None:
+        """Put the prompts that were served before where they are."""
+        warm = self.scenario.serving.reuse.warm
+        if warm is None:
+            return
+        level = self.scenario.hierarchy.tier_index(warm.tier)
+        stores = {path[level]: None for path in (instance.admission.path for instance in self.instances)}
+        share = Fraction(repr(warm.share))
+        for order, request in enumerate(self._all_requests()):
+            if int((order + 1) * share) > int(order * share):
+                for store in stores:
+                    store.furnish(self._blocks_of(request)[0], store.partition_of(request.tenant))
+        for store in stores:
+            store.tier.furnish(sum(partition.used for partition in store.partitions.values()))
+
+    def _all_requests(self) -> Iterator[Request]:
+        """In order of the workload, each follow-up after the request before it."""
         for head in self.workload.requests():
             request: Request | None = head
             while request is not None:
-                yield self._blocks_of(request)[0]
+                yield request
                 request = request.follow_up
 
     def _granted(self, tenant: object) -> None:
@@ -296,8 +314,8 @@ class ServingSimulation:
         return TierInfo(
             name=tier.name,
             capacity_bytes=tier.capacity,
-            initial_bytes=0,
-            arrived_bytes=tier.taken,
+            initial_bytes=tier.initial,
+            arrived_bytes=tier.taken - tier.initial,
             departed_bytes=tier.released,
             resident_bytes=tier.capacity - tier.free,
             peak_bytes=tier.capacity - tier.least_free,

@@ -138,6 +138,13 @@ class Store:
         partition.used += size
         self.hope += size
 
+    def furnish(self, blocks: Sequence[int], partition: Partition) -> None:
+        """Blocks are here when the run starts, as far as there is room."""
+        fresh = [block for block in blocks if block not in self.pins]
+        fresh = fresh[: (partition.capacity - partition.used) // self.block_bytes]
+        self.add(fresh, partition, None)
+        self.unpin(fresh)
+
     def remove(self, block: int) -> None:
         """A block that nobody needs is not here any more."""
         del self.pins[block]

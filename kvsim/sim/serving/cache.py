@@ -68,7 +68,10 @@ class BlockCache:
             elif level > 0 and (choose is None or choose(level, start, stop)):
                 match.loads.append((level, run))
             else:
-                match.missing += run
+                # what is here behind a gap is computed again where it is
+                held = path[0].pins
+                match.here += [block for block in run if block in held]
+                match.missing += [block for block in run if block not in held]
                 match.skip(start, stop)
             start = stop
         return match

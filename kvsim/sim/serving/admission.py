@@ -171,25 +171,28 @@ class Admission:
         runs = [(start * size, min(stop * size, prompt)) for start, stop in match.gaps]
         ends = {block: min((k + 1) * size, prompt) for k, block in enumerate(sequence.blocks)}
         sequence.missing = [(ends[block], block) for block in reversed(match.missing)]
-        if not sequence.blocks and sequence.sender is None:
+        moved = bool(sequence.swapped) or sequence.sender is not None
+        if not sequence.blocks and not moved:
             runs = [(0, prompt)]
-        if sequence.generated and not sequence.swapped and sequence.sender is None:
-            runs = (
-                [*runs[:-1], (runs[-1][0], total)]
-                if runs and runs[-1][1] == prompt
-                else [*runs, (prompt, total)]
-            )
-        owes = sum(stop - start for start, stop in runs)
+        absent = sum(stop - start for start, stop in runs)
         loaded = sum(len(run) for _, run in match.loads) * size
-        if match.loads and match.loads[-1][1][-1] == sequence.blocks[-1]:
+        last_too = bool(match.loads) and match.loads[-1][1][-1] == sequence.blocks[-1]
+        if last_too:
             loaded -= len(sequence.blocks) * size - prompt
-        if not owes and not sequence.generated:  # somebody has to say the first token
-            runs, owes = [(prompt - 1, prompt)], 1
+        if sequence.generated and not moved:
+            runs.append((prompt, total))
+        elif runs and moved:  # the last token, of which nothing is cached yet, comes with it
+            runs.append((total - 1, total))
+        elif not runs and not sequence.generated:  # somebody has to say the first token
+            runs, absent = [(prompt - 1, prompt)], 1
+            loaded -= last_too
+        owes = sum(stop - start for start, stop in runs)
         sequence.todo, sequence.owes = runs[::-1], owes
-        sequence.loaded_tokens = loaded
-        sequence.reused_tokens = total - loaded - owes
+        if sequence.sender is None:
+            sequence.loaded_tokens = loaded
+            sequence.reused_tokens = prompt - loaded - absent
         sequence.carried = sequence.generated
-        sequence.context = total
+        sequence.context = total if owes else total - 1
         if sequence.admitted < 0:
             sequence.found = match.found
             for store, found in zip(self.path, match.found, strict=True):

@@ -120,7 +120,7 @@ class Admission:
         match = self.cache.match_in_turn(sequence.blocks, self.first, sequence.partition)
         sequence.room = 0
         sequence.room_tokens = sequence.request.input_tokens + sequence.request.output_tokens
-        self._plan(sequence, match)
+        self._plan(sequence, match, flat=True)
 
     def _lean(self, sequence: Sequence, match: Match) -> None:
         """Wait for the contents of blocks that are here only by decision: somebody loads or computes them."""
@@ -164,21 +164,23 @@ class Admission:
         if sequence.parts is None or self.layer_groups > 1:  # one group alone is waited for by the iteration
             sequence.loading += len(moves)
 
-    def _plan(self, sequence: Sequence, match: Match) -> None:
-        """What is to be computed."""
+    def _plan(self, sequence: Sequence, match: Match, flat: bool = False) -> None:
+        """What is to be computed; `flat`: the blocks that come of it do not belong to the sequence."""
         size, prompt = self.block_tokens, sequence.request.input_tokens
         total = prompt + sequence.generated
         runs = [(start * size, min(stop * size, prompt)) for start, stop in match.gaps]
-        ends = {block: min((k + 1) * size, prompt) for k, block in enumerate(sequence.blocks)}
-        sequence.missing = [(ends[block], block) for block in reversed(match.missing)]
+        blocks, fresh = sequence.blocks, set(match.missing)
+        positions = [k for start, stop in match.gaps for k in range(start, stop) if blocks[k] in fresh]
+        missing = [] if flat else [(min((k + 1) * size, prompt), blocks[k]) for k in reversed(positions)]
+        sequence.missing = missing
         moved = bool(sequence.swapped) or sequence.sender is not None
-        if not sequence.blocks and not moved:
+        if not blocks and not moved:
             runs = [(0, prompt)]
         absent = sum(stop - start for start, stop in runs)
         loaded = sum(len(run) for _, run in match.loads) * size
-        last_too = bool(match.loads) and match.loads[-1][1][-1] == sequence.blocks[-1]
+        last_too = bool(match.loads) and match.loads[-1][1][-1] == blocks[-1]
         if last_too:
-            loaded -= len(sequence.blocks) * size - prompt
+            loaded -= len(blocks) * size - prompt
         if sequence.generated and not moved:
             runs.append((prompt, total))
         elif runs and moved:  # the last token, of which nothing is cached yet, comes with it
@@ -334,8 +336,7 @@ class Admission:
     def _last_admitted(self, partition: Partition) -> Sequence | None:
         """Who has to give way: the last one admitted that nobody waits for, and that waits for nothing."""
         for other in reversed(self.instance.admitted):
-            still = not other.pending and not other.loading and not other.leaning
-            if still and not other.dependents and other.partition is partition:
+            if other.partition is partition and other.stands_still:
                 return other
         return None
 
@@ -498,7 +499,7 @@ class Admission:
         """Give the blocks that the output filled their numbers, as far as they continue the prompt's."""
         first, size = self.first, self.first.block_bytes
         output = list(sequence.output_blocks)
-        if not output or self.spec.reuse.match == "none":
+        if not output or len(sequence.held) < len(sequence.blocks):  # the prompt is not here
             return []
         kept: list[int] = []
         if sequence.held and sequence.request.input_tokens % self.block_tokens:

@@ -92,7 +92,7 @@ _Overrides = Annotated[
     typer.Option("--set", metavar="A.B=VALUE", help="Change one value, such as 'workload.length=10000'."),
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")]
-_Steps = Annotated[int | None, typer.Option(min=1, help="Take the first steps only.")]
+_Steps = Annotated[int | None, typer.Option(min=1, help="Take the first steps, or requests, only.")]
 _OutFile = Annotated[
     Path, typer.Argument(metavar="OUT", help="File to write, such as x.csv, x.jsonl.gz, x.oracleGeneral.")
 ]
@@ -156,7 +156,8 @@ def convert_command(
             write_pages(out, trace_rows(trace, format.value), to.value)
             return
         size = BlockSize(reader.block_tokens, _bytes("--block-bytes", block_bytes))
-        write_requests(out, reader, to.value, size)
+        write_requests(out, reader.requests(), to.value, size)
+        tell_left_out(reader)
 
 
 @app.command("events")
@@ -195,9 +196,18 @@ def generate_command(
     steps: _Steps = None,
     to: _ToOption = WrittenFormat.auto,
 ) -> None:
-    """Write the page reads of a workload as a trace."""
+    """Write the page reads of a workload as a trace; of a workload of requests the requests."""
     with reported():
+        from kvsim.workloads.requests import asks_requests, make_requests
+        from kvsim.workloads.requests.arrivals import limited
+        from kvsim.workloads.requests.writers import BlockSize
+
         scenario = _scenario_of(source, _changes(overrides, seed))
+        if asks_requests(scenario):
+            workload = make_requests(scenario)
+            size = BlockSize(workload.block_tokens, workload.block_bytes)
+            write_requests(out, limited(workload.requests(), steps), to.value, size)
+            return
         write_pages(out, _first_steps(workload_rows(scenario), steps), to.value)
 
 
@@ -217,6 +227,7 @@ def reuse_command(
     window: Annotated[
         int, typer.Option(min=1, help="Pages in the window whose regretted pages are ranked.")
     ] = 64,
+    block_tokens: _BlockTokens = None,
     overrides: _Overrides = None,
     seed: _Seed = None,
     steps: _Steps = None,
@@ -237,7 +248,7 @@ def reuse_command(
         elif changes:
             raise KvsimError(f"{source} is a trace: --set and --seed are for scenarios")
         else:
-            rows = trace_rows(Path(source), format.value)
+            rows = trace_rows(Path(source), format.value, block_tokens)
         reads = page_reads(_first_steps(rows, steps))
         try:
             found = analyse(reads, by.value, window)
@@ -264,6 +275,7 @@ def mrc_command(
     points: Annotated[
         int, typer.Option(min=2, max=CURVE_POINTS, help="Capacities from one page to all, on a log scale.")
     ] = 16,
+    block_tokens: _BlockTokens = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also plot the curves into FILE.")] = None,
 ) -> None:
     """Print the miss ratio of a cache of equal pages at several capacities.
@@ -278,7 +290,7 @@ def mrc_command(
         names = list(EVICTION.names()) if "all" in wanted else wanted
         for name in names:
             EVICTION.get(name)  # an unknown name is told before the trace is read
-        pages = mrc.dense(row.page for row in trace_rows(trace, format.value))
+        pages = mrc.dense(row.page for row in trace_rows(trace, format.value, block_tokens))
         distinct = int(pages.max()) + 1
         shown = sorted(set(sizes or ())) or mrc.sizes_to_show(distinct, points)
         ratios = {name: mrc.miss_ratios(name, pages, shown) for name in names}

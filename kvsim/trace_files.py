@@ -13,6 +13,7 @@ from kvsim.errors import KvsimError
 if TYPE_CHECKING:
     from kvsim.scenario.scenario import Scenario
     from kvsim.workloads.page_trace import Format, PageRow
+    from kvsim.workloads.requests import Request
     from kvsim.workloads.requests.formats import TraceReader
     from kvsim.workloads.requests.writers import BlockSize
 
@@ -44,11 +45,11 @@ def tell_left_out(reader: TraceReader) -> None:
         typer.echo(f"{reader.path}: left out {reader.left_out.total():,} lines: {reasons}", err=True)
 
 
-def trace_rows(trace: Path, format: str) -> Iterator[PageRow]:
+def trace_rows(trace: Path, format: str, block_tokens: int | None = None) -> Iterator[PageRow]:
     """The page reads of a trace; of one of requests its block references."""
     from kvsim.workloads.page_trace import read_pages
 
-    reader = request_reader(trace, format)
+    reader = request_reader(trace, format, block_tokens)
     return read_pages(trace, cast("Format", format)) if reader is None else _block_rows(reader)
 
 
@@ -107,17 +108,16 @@ def write_pages(out: Path, rows: Iterator[PageRow], format: str) -> None:
     typer.echo(f"wrote {out}: {count} rows", err=True)
 
 
-def write_requests(out: Path, reader: TraceReader, format: str, size: BlockSize) -> None:
-    """Write requests in another format, say how many rows, and what the reader has to know or left out."""
+def write_requests(out: Path, requests: Iterator[Request], format: str, size: BlockSize) -> None:
+    """Write requests, say how many rows, and what who reads them has to know."""
     from kvsim.scenario.requests import BLOCK_TOKENS
     from kvsim.workloads.requests.writers import write_requests
 
     chosen = _named(out) if format == "auto" else format
-    count = write_requests(out, reader.requests(), chosen, size)
+    count = write_requests(out, requests, chosen, size)
     typer.echo(f"wrote {out}: {count} rows", err=True)
     if BLOCK_TOKENS.get(chosen, size.tokens) != size.tokens:
         typer.echo(f"its blocks have {size.tokens} tokens: say so when it is read (block_tokens)", err=True)
-    tell_left_out(reader)
 
 
 def _named(out: Path) -> str:

@@ -67,7 +67,7 @@ def cells(raw: bytes) -> list[str]:
     if '"' not in text:
         return [cell.strip() for cell in text.split(",")]
     try:
-        return [cell.strip() for cell in next(csv.reader([text.rstrip("\r\n")], strict=True))]
+        return [cell.strip() for cell in next(csv.reader([text], strict=True))]
     except csv.Error as error:
         raise BadLine("", f"is not csv: {error}", "is not csv") from None
 

@@ -54,8 +54,8 @@ class Lines:
         """
         with self._opened() as file:
             for self.number, raw in enumerate(file, 1):
-                text = raw.removeprefix(_BOM) if self.number == 1 else raw
-                if not text or text.isspace():
+                text = (raw.removeprefix(_BOM) if self.number == 1 else raw).rstrip()
+                if not text:
                     continue
                 try:
                     item = parse(text)

@@ -114,7 +114,6 @@ def info_command(
 ) -> None:
     """Say what is in a trace: reads, pages, sizes, how often and how soon pages come again; or requests."""
     with reported():
-        from rich.console import Console
         from rich.table import Table
 
         from kvsim.analysis.request_info import request_info
@@ -129,7 +128,7 @@ def info_command(
         table = Table(str(trace), "", box=None, pad_edge=False)
         for name, value in found.items():
             table.add_row(name, value)
-        Console(highlight=False).print(table)
+        _print_wide([table])
 
 
 @app.command("convert")

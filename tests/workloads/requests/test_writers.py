@@ -72,7 +72,8 @@ def turns(requests: list[Request]) -> Iterator[Request]:
 @st.composite
 def for_csv(draw: st.DrawFn) -> list[Request]:
     """All that a request can say."""
-    requests = draw(made_up(blocks=draw(st.booleans()), loops=True))
+    told = draw(st.booleans())
+    requests = draw(made_up(blocks=told, loops=True))
     names = st.sampled_from(["", "a", 'b "c", d', "é;"])
     for turn in turns(requests):
         turn.tenant = draw(names)

@@ -32,7 +32,7 @@ class Requests:
         self.block_tokens: int = self._trace.block_tokens
         self.block_bytes: int = request_block_bytes(scenario, self.block_tokens)
         self.total_requests: int | None = None
-        next(self.requests())  # a trace that cannot be read is refused before the run starts
+        next(self._trace.requests())  # a trace that cannot be read is refused before the run starts
 
     @property
     def skipped(self) -> Counter[str]:

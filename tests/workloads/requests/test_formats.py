@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
@@ -101,6 +102,23 @@ def test_open_loop_traces_are_read_as_they_come(tmp_path: Path) -> None:
     assert next(requests).input_tokens == 1000
     with pytest.raises(TraceError, match="trace:2:2: is not JSON"):
         next(requests)
+
+
+@pytest.mark.parametrize("name", ["mooncake", "azure", "burstgpt", "csv", "llmservingsim"])
+def test_a_long_open_loop_trace_is_read_in_constant_memory(tmp_path: Path, name: str) -> None:
+    header = SAMPLES[name].lines[: SAMPLES[name].header]
+    row = SAMPLES[name].lines[SAMPLES[name].header]
+
+    def peak(rows: int) -> int:
+        reader = TraceReader(written(tmp_path, "\n".join([*header, *[row] * rows]).encode()), name)
+        tracemalloc.start()
+        assert sum(1 for _ in reader.requests()) == rows
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    peak(10)  # what is loaded once
+    assert peak(4000) < peak(1000) + 100_000  # 3,000 rows more: less than 34 bytes each
 
 
 @pytest.mark.skipif(not PUBLISHED.exists(), reason="needs ../shared/traces/mooncake_synthetic.jsonl")

@@ -78,7 +78,7 @@ def for_csv(draw: st.DrawFn) -> list[Request]:
     for turn in turns(requests):
         turn.tenant = draw(names)
         turn.session = draw(st.none() | st.integers(0, 99))
-        if turn.blocks and draw(st.booleans()):
+        if draw(st.booleans()) and turn.blocks:
             turn.output_blocks = [max(turn.blocks) + 1, max(turn.blocks) + 2]
     return requests
 

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
+from kvsim.registry import Registry
 from kvsim.scenario.scenario import Scenario
+from kvsim.scenario.serving import ServingSpec
 from kvsim.scenario.workload import Custom, Mooncake
 from kvsim.workloads.geometry import required_page_scalars
 from kvsim.workloads.registry import WORKLOADS
+from kvsim.workloads.requests.registry import REQUEST_WORKLOADS, asks_requests
 
 __all__ = ["check_workload"]
 
@@ -19,8 +23,12 @@ def check_workload(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], 
     """
     work = scenario.workload
     if isinstance(work, Custom):
-        for path, message in WORKLOADS.check(work.workload_class, work.options):
+        of_requests = asks_requests(scenario)
+        registry: Registry[Any] = REQUEST_WORKLOADS if of_requests else WORKLOADS
+        for path, message in registry.check(work.workload_class, work.options):
             yield ("workload", *(path or ("workload_class",))), message
+        if not of_requests and scenario.serving != ServingSpec():
+            yield ("serving",), "only a workload of requests is served, not one of steps"
     if isinstance(work, Mooncake) and work.block_bytes is not None:
         size = scenario.scheme.bytes(required_page_scalars(scenario))
         if size != work.block_bytes:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from itertools import groupby, islice
-from operator import attrgetter
+from itertools import islice
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -19,6 +18,7 @@ from kvsim.workloads.base import LayerAccess, Step
 from kvsim.workloads.geometry import required_page_scalars
 from kvsim.workloads.mooncake_trace import MooncakeRequest, read_mooncake
 from kvsim.workloads.registry import register_workload
+from kvsim.workloads.requests.arrivals import jittered
 
 __all__ = ["TICKS_PER_MS", "Mooncake"]
 
@@ -75,18 +75,8 @@ class Mooncake:
             return ((request, None) for request in self._requests())
         if self._spec.jitter == 0:
             return ((request, _ticks(request)) for request in self._requests())
-        return self._jittered(self._spec.jitter)
-
-    def _jittered(self, jitter: int) -> Iterator[tuple[MooncakeRequest, int | None]]:
         rng = stream(self._seed, self.name, "jitter")
-        latest = 0
-        for _, equal in groupby(self._requests(), attrgetter("timestamp_ms")):
-            group = list(equal)
-            for request, delay in zip(
-                group, sorted(rng.integers(0, jitter, len(group)).tolist()), strict=True
-            ):
-                latest = max(latest, _ticks(request) + delay)
-                yield request, latest
+        return jittered(self._requests(), _ticks, self._spec.jitter, rng)
 
     def _decode_ticks(self, request: MooncakeRequest) -> int:
         if not self._spec.decode:

@@ -106,7 +106,7 @@ def _weights(model: TraceModel) -> NDArray[np.float64]:
     """How often each row is drawn, relative to the others."""
     gaps = np.array([row.gap for row in model.rows])
     total, kept = model.requests, len(gaps)
-    weights = total / np.maximum(total - gaps, total / RAREST)
+    weights: NDArray[np.float64] = total / np.maximum(total - gaps, total / RAREST)
     fresh = gaps == 0
     weights[fresh] = max((kept - weights[~fresh].sum()) / fresh.sum(), 0.0)
     return weights

@@ -11,10 +11,9 @@ draws such rows and grows a new tree of prefixes with them.
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
-from heapq import heappop, heappush
-from itertools import count, takewhile
+from itertools import takewhile
 from statistics import NormalDist
 from typing import Any, NamedTuple
 
@@ -22,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.workloads.requests.base import Request
+from kvsim.workloads.requests.loops import opened
 
 __all__ = ["Row", "TraceModel", "fit"]
 
@@ -87,13 +87,14 @@ def fit(requests: Iterable[Request], block_tokens: int) -> TraceModel:
     rows: list[Row] = []
     arrivals = array("q")
     seen = _Seen(block_tokens)
-    for arrival, request in _in_order(requests):
+    for request in opened(requests):
         rows.append(seen.row(request))
-        arrivals.append(arrival)
+        arrivals.append(request.arrival_ticks)
     if not rows:
         raise ValueError("there is no request to fit a model to")
     kept = -(-len(rows) // MOST_ROWS)
-    gaps = np.diff(np.frombuffer(arrivals, dtype=np.int64))
+    times = np.frombuffer(arrivals, dtype=np.int64)
+    gaps = times[1:] - times[:-1]
     return TraceModel(len(rows), block_tokens, rows[::kept], _summed_up(gaps), _memory(gaps))
 
 
@@ -122,26 +123,6 @@ class _Seen:
         return Row(gap, found, total - found, left, shared, tail, request.output_tokens)
 
 
-def _in_order(requests: Iterable[Request]) -> Iterator[tuple[int, Request]]:
-    """All requests with their time of arrival, follow-ups as if each were served in no time."""
-    later: list[tuple[int, int, Request]] = []
-    numbers = count()
-    for first in requests:
-        while later and later[0][0] <= first.arrival_ticks:
-            yield _released(later, numbers)
-        heappush(later, (first.arrival_ticks, next(numbers), first))
-    while later:
-        yield _released(later, numbers)
-
-
-def _released(later: list[tuple[int, int, Request]], numbers: Iterator[int]) -> tuple[int, Request]:
-    now, _, request = heappop(later)
-    for each in (request.follow_up, *request.forks):
-        if each is not None:
-            heappush(later, (now + each.arrival_ticks, next(numbers), each))
-    return now, request
-
-
 # --- arrivals -------------------------------------------------------------------------------------------
 
 
@@ -156,7 +137,7 @@ def _memory(gaps: NDArray[np.int64]) -> float:
     """Correlation of neighbours after each time is put at the place of its rank in a normal distribution."""
     if gaps.size < 3 or gaps.min() == gaps.max():
         return 0.0
-    values, which, times = np.unique(gaps, return_inverse=True, return_counts=True)
+    _, which, times = np.unique(gaps, return_inverse=True, return_counts=True)
     middle = (np.cumsum(times) - times / 2) / gaps.size
     scores = np.array([NormalDist().inv_cdf(share) for share in middle.tolist()])[which]
     scores -= scores.mean()

@@ -55,6 +55,8 @@ class Agents(ContextRequests[Spec]):
     ) -> Request:
         before = self.spec.branch_after
         first, last = turns.loop(text, session, before)
+        if not turns.has_room(text):
+            return first
         branches = [turns.loop(text.fork(), session, next(branch_steps)) for _ in range(self.spec.branches)]
         last.forks = tuple(begin for begin, _ in branches)
         found = sum(end.output_tokens for _, end in branches)

@@ -81,7 +81,7 @@ class Turns:
         """The last of so many more requests after that one; fewer at the limit."""
         for _ in range(turns):
             pause, added, output = next(self.pause), next(self.later), next(self.output)
-            if self._too_long(text, added + output):
+            if not self.has_room(text, added + output):
                 break
             last.follow_up = self._request(pause, text, added, output, session)
             last = last.follow_up
@@ -90,13 +90,14 @@ class Turns:
     def go_on_with(self, added: int, last: Request, text: Text, session: int) -> Request | None:
         """The request that comes at once after that one, with so many tokens more; None at the limit."""
         output = next(self.output)
-        if self._too_long(text, added + output):
+        if not self.has_room(text, added + output):
             return None
         last.follow_up = self._request(0, text, added, output, session)
         return last.follow_up
 
-    def _too_long(self, text: Text, more: int) -> bool:
-        return self.limit is not None and text.tokens + more > self.limit
+    def has_room(self, text: Text, tokens: int = 1) -> bool:
+        """Whether so many more tokens are within the limit."""
+        return self.limit is None or text.tokens + tokens <= self.limit
 
     def _request(self, pause: int, text: Text, added: int, output: int, session: int) -> Request:
         text.add(added)

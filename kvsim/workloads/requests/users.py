@@ -57,7 +57,9 @@ class Users(SyntheticRequests[Spec]):
                 request.make = lambda: made(number + spec.users)
             return request
 
-        yield from sorted(map(made, range(min(spec.users, total))), key=attrgetter("arrival_ticks"))
+        waiting = sorted(map(made, range(min(spec.users, total))), key=attrgetter("arrival_ticks"))[::-1]
+        while waiting:  # what has been yielded is not kept, nor all that hangs on it
+            yield waiting.pop()
 
 
 class _Lazy(Request):

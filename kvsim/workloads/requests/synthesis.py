@@ -23,10 +23,12 @@ from numpy.typing import NDArray
 from kvsim.workloads.requests.base import Request
 from kvsim.workloads.requests.loops import opened
 
-__all__ = ["Row", "TraceModel", "fit"]
+__all__ = ["MANY", "Row", "TraceModel", "count_each", "fit"]
 
 MOST_ROWS = 1 << 16
 """Rows kept of a longer trace, evenly spaced: what is drawn from them differs by less than its own noise."""
+MANY = 16
+"""Prompts with a block from which on it counts as asked for often."""
 ARRIVAL_GAPS = 1000
 """Values that the gaps between arrivals are summed up in."""
 
@@ -44,6 +46,8 @@ class Row(NamedTuple):
     """Blocks of that last prompt behind those found: 0 if it is gone on with from its end."""
     shared: int
     """Blocks of those found that other prompts have asked for since."""
+    times: int
+    """How often the deepest of those found was asked for before, up to `MANY`."""
     tail_tokens: int
     """Tokens of the last block of the prompt, 1 to the tokens of a block."""
     output_tokens: int
@@ -98,12 +102,19 @@ def fit(requests: Iterable[Request], block_tokens: int) -> TraceModel:
     return TraceModel(len(rows), block_tokens, rows[::kept], _summed_up(gaps), _memory(gaps))
 
 
+def count_each(times: dict[int, int], blocks: Iterable[int]) -> None:
+    """Count each block once more."""
+    for block in blocks:
+        times[block] = times.get(block, 0) + 1
+
+
 class _Seen:
     """The prefixes that have been asked for, and by whom last."""
 
     def __init__(self, block_tokens: int) -> None:
         self._block_tokens = block_tokens
         self._last: dict[int, int] = {}
+        self._times: dict[int, int] = {}
         self._lengths = array("l")
 
     def row(self, request: Request) -> Row:
@@ -112,15 +123,17 @@ class _Seen:
         blocks = request.blocks
         total = -(-request.input_tokens // self._block_tokens)
         found = sum(1 for _ in takewhile(last.__contains__, blocks))
-        gap = left = shared = 0
+        gap = left = shared = times = 0
         if found:
             before = last[blocks[found - 1]]
+            times = min(self._times[blocks[found - 1]], MANY)
             gap, left = number - before, self._lengths[before] - found
             shared = sum(last[block] != before for block in blocks[:found])
         last.update(dict.fromkeys(blocks, number))
+        count_each(self._times, blocks)
         self._lengths.append(len(blocks))
         tail = request.input_tokens - (total - 1) * self._block_tokens
-        return Row(gap, found, total - found, left, shared, tail, request.output_tokens)
+        return Row(gap, found, total - found, left, shared, times, tail, request.output_tokens)
 
 
 # --- arrivals -------------------------------------------------------------------------------------------

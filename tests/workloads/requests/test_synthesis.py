@@ -132,7 +132,7 @@ def test_what_is_drawn_hits_as_often_in_caches_of_all_sizes(factor: int) -> None
     model = fit(trace, block_tokens=64)
     drawn = list(generate(model, factor * len(trace)))
     gap = np.abs(hit_rates(drawn, SMALL) - expected(model, trace, factor, SMALL))
-    assert gap.max() <= 0.05, gap
+    assert gap.max() <= 0.06, gap  # in random order the same requests are off by 0.11
     assert hit_rates(trace, SMALL)[-1] - hit_rates(trace, SMALL)[0] > 0.3  # there is a curve to be met
 
 
@@ -174,7 +174,8 @@ def test_speedup_shortens_the_times_and_changes_nothing_else() -> None:
 @pytest.mark.parametrize("memory", [0.0, 0.8])
 def test_arrivals_come_in_bursts_as_large_as_in_the_trace(memory: float) -> None:
     rng = np.random.default_rng(1)
-    score, now, trace = 0.0, 0, []
+    trace: list[Request] = []
+    score, now = 0.0, 0
     for _ in range(4000):
         score = memory * score + (1 - memory * memory) ** 0.5 * rng.standard_normal()
         now += round(S * float(np.exp(score)))
@@ -193,7 +194,7 @@ def test_arrivals_come_in_bursts_as_large_as_in_the_trace(memory: float) -> None
 def test_what_is_kept_while_drawing_does_not_grow_with_the_requests() -> None:
     model = fit(asked(*("ab", "abc", "q", "abd") * 10), block_tokens=4)
     peaks = []
-    for number in (6000, 24_000):
+    for number in (4000, 12_000):
         tracemalloc.start()
         try:
             for _ in generate(model, number):

@@ -145,10 +145,11 @@ def list_command() -> None:
         from kvsim.policies.registry import EVICTION, PLACEMENT, PREFETCH
         from kvsim.scenario.shipped import available_experiments, available_scenarios
         from kvsim.workloads.registry import WORKLOADS
+        from kvsim.workloads.requests.registry import REQUEST_WORKLOADS
 
         listing = {"scenario": [(name, _description(path)) for name, path in available_scenarios().items()]}
         listing["study"] = [(name, _description(path)) for name, path in available_experiments().items()]
-        for registry in (EVICTION, PREFETCH, PLACEMENT, WORKLOADS):
+        for registry in (EVICTION, PREFETCH, PLACEMENT, WORKLOADS, REQUEST_WORKLOADS):
             listing[registry.kind] = [(name, _headline(registry.get(name))) for name in registry.names()]
         console = Console(highlight=False)
         for kind, entries in listing.items():

@@ -22,7 +22,17 @@ from typing import IO, Any, Literal, NoReturn, cast
 from kvsim.errors import Problem, TraceError
 from kvsim.workloads.mooncake_trace import read_mooncake
 
-__all__ = ["FORMATS", "Format", "PageId", "PageRow", "format_of", "opened", "read_pages", "write_pages"]
+__all__ = [
+    "FORMATS",
+    "Format",
+    "PageId",
+    "PageRow",
+    "format_of",
+    "opened",
+    "read_pages",
+    "replacing",
+    "write_pages",
+]
 
 Format = Literal["csv", "jsonl", "oracle_general", "mooncake"]
 PageId = int | str
@@ -109,7 +119,7 @@ def write_pages(path: str | Path, rows: Iterable[PageRow], format: Format | Lite
     kind = _named_format(path) if format == "auto" else format
     if kind == "mooncake":
         refuse(path, None, "", "requests cannot be made of page reads; write csv, jsonl or oracle_general")
-    with _replacing(Path(path)) as file:
+    with replacing(Path(path)) as file:
         if kind == "oracle_general":
             from kvsim.workloads.oracle_general import write_oracle_general
 
@@ -121,7 +131,7 @@ def write_pages(path: str | Path, rows: Iterable[PageRow], format: Format | Lite
 
 
 @contextmanager
-def _replacing(path: Path) -> Iterator[IO[bytes]]:
+def replacing(path: Path) -> Iterator[IO[bytes]]:
     """A file to write, which takes its name when all went well, and vanishes when it did not."""
     part = path.with_name(f".{path.name}.part")
     try:

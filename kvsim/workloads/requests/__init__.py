@@ -1,6 +1,6 @@
 """Requests: prompts that arrive, with the blocks they share."""
 
-from kvsim.workloads.requests import agents, documents, sessions, tenants, users
+from kvsim.workloads.requests import agents, documents, sessions, tenants, trace, users
 from kvsim.workloads.requests.base import Request, RequestWorkload
 from kvsim.workloads.requests.registry import asks_requests, make_requests, register_requests
 
@@ -14,5 +14,6 @@ __all__ = [
     "register_requests",
     "sessions",
     "tenants",
+    "trace",
     "users",
 ]

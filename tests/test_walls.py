@@ -18,7 +18,12 @@ FLOORS = {
     "answers_cli": 9, "advise_cli": 9, "cli": 10, "__main__": 11,
 }  # fmt: skip
 """A module may import from its own part of the house and from parts of a lower number."""
-OF_SIM_FOR_READERS = {"kvsim.sim.records", "kvsim.sim.result"}
+OF_SIM_FOR_READERS = {
+    "kvsim.sim.records",
+    "kvsim.sim.result",
+    "kvsim.sim.serving.records",
+    "kvsim.sim.serving.result",
+}
 """What those who interpret a run may know of the floor that made it: its records, no live objects."""
 MODULES = sorted(path for path in PACKAGE.rglob("*.py") if "_data" not in path.parts)
 EVERY_MODULE = pytest.mark.parametrize("path", MODULES, ids=[str(p.relative_to(PACKAGE)) for p in MODULES])

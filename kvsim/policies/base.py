@@ -118,6 +118,8 @@ class EvictionPolicy(ABC):
     """Whether `future` must be set; the engine then reads the workload twice."""
     future: Future
     """Set by the engine before the run, if `needs_future`."""
+    any_number: ClassVar[bool] = False
+    """Whether pages may have any numbers, because there is no table over them all."""
 
     def __init__(self, view: ResidencyView) -> None:
         self.view = view
@@ -149,6 +151,19 @@ class EvictionPolicy(ABC):
 
         Asking changes nothing: the engine follows with `removed` if it acts on the answer.
         """
+
+    def evict(self, tier: int, count: int) -> list[int]:
+        """The next `count` victims, one after another, each removed and evicted; fewer where all others are
+        pinned. A policy that can find many at once may do so."""
+        gone: list[int] = []
+        while len(gone) < count:
+            page = self.victim(tier)
+            if page is None:
+                break
+            self.removed(page, tier)
+            self.evicted(page, tier)
+            gone.append(page)
+        return gone
 
     @abstractmethod
     def contents(self, tier: int) -> Iterable[int]:

@@ -109,6 +109,25 @@ class ComputeModel:
             return None
         return lambda pages: self.layer_ticks(batch, context_tokens, layer, elsewhere=pages * page_tokens)
 
+    def whole_model(self) -> tuple[Fraction, Fraction, Fraction, Fraction]:
+        """Ticks, for all layers together, to stream the weights, to stream one token of KV, to apply the
+        weights to one token, and to attend from one token to one token; with a given time that time first,
+        and nothing else."""
+        nothing = Fraction(0)
+        if self._given is not None:
+            return Fraction(self._given * self._layers), nothing, nothing, nothing
+        token = self._stream_token * self._layers
+        if self._scheme.mixed:
+            formats = (self._scheme.format_of(layer, 0) for layer in range(self._layers))
+            token = sum(map(self._stream_in, formats), nothing)
+        layers = self._layers
+        return (
+            self._stream_weights * layers,
+            token,
+            self._apply_weights * layers,
+            self._attend_token * layers,
+        )
+
     def _stream_in(self, format: FormatSpec) -> Fraction:
         return format.exact_bytes(1) * self._stream_scalars
 

@@ -7,7 +7,7 @@ from pydantic import Field
 from kvsim.scenario.base import Count, Flag, Index, Number, Share, Spec
 from kvsim.units import Duration
 
-__all__ = ["BatchSpec", "InstancesSpec", "ReuseSpec", "ServingSpec", "TenantSpec"]
+__all__ = ["BatchSpec", "InstancesSpec", "ReuseSpec", "ServingSpec", "TenantSpec", "WarmSpec"]
 
 
 class BatchSpec(Spec):
@@ -34,18 +34,33 @@ class BatchSpec(Spec):
     """Time added to every iteration: scheduling, launches, sampling. Default 0."""
 
 
+class WarmSpec(Spec):
+    """Prompts that were served before the run starts."""
+
+    tier: str
+    """Where their blocks are."""
+    share: Share = 1.0
+    """Share of the prompts of the workload, spread evenly, of which that is so; as far as there is room.
+    Default 1."""
+
+
 class ReuseSpec(Spec):
     """What is kept of prompts, and how it is found again."""
 
     match: Literal["prefix", "any", "none"] = "prefix"
     """`prefix`: the blocks of a prompt up to the first that is in no tier. `any`: every block that is in a
     tier; gaps are computed. `none`: nothing is reused. Default `prefix`."""
+    lookup: Literal["together", "in_turn"] = "together"
+    """`together`: all blocks of a prompt are looked up at once, and stay as long as it is served. `in_turn`:
+    one after another in a flat cache, where each takes its place and may push out the next, and nobody holds
+    on to any, as in studies of caches alone; for a hierarchy of one tier. Default `together`."""
     load: Literal["always", "never", "cheaper"] = "always"
     """Blocks found below the first tier are loaded, or computed again, or whatever takes less time, as the
     links are at the moment. Default `always`."""
-    loading: Literal["whole", "layerwise"] = "whole"
+    loading: Literal["whole", "layerwise", "blocking"] = "whole"
     """`whole`: a request is computed once all its blocks are there, others meanwhile. `layerwise`: a layer
-    is computed once its part of them is there, while the next layers' parts come. Default `whole`."""
+    is computed once its part of them is there, while the next layers' parts come. `blocking`: its first
+    iteration begins with the load, and nothing is computed meanwhile. Default `whole`."""
     layer_groups: Count | None = None
     """Parts that are loaded one after another, with `layerwise`. Default: one for each layer of the
     model."""
@@ -55,6 +70,8 @@ class ReuseSpec(Spec):
     Default `back`."""
     overhead: Duration = 0
     """Time that a request which loads waits besides: lookup, launches, synchronisation. Default 0."""
+    warm: WarmSpec | None = None
+    """Prompts that are in a tier when the run starts; the workload is then read twice. Default: none are."""
     pin: Duration = 0
     """Time that the blocks of a session are spared after its request has ended, as long as there are
     others. Default 0."""

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -34,23 +32,21 @@ from kvsim.sim.groups import groups_of
 from kvsim.sim.guesses import GuessQueue
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.kinds import page_kinds
-from kvsim.sim.lane import Lane
 from kvsim.sim.move import Mover
 from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records, TransferClass
 from kvsim.sim.residency import Residency
-from kvsim.sim.result import FormatReads, LaneInfo, RunResult, TierInfo
+from kvsim.sim.result import FormatReads, RunResult, TierInfo
+from kvsim.sim.running import Progress, lane_info, patient_collector
 from kvsim.sim.stream import StreamingMover
 from kvsim.sim.synchronous import IdealDecoder, SequentialDecoder
-from kvsim.sim.topology import UNBOUNDED, Topology
+from kvsim.sim.topology import Topology
 from kvsim.sim.view import MachineView
 from kvsim.units import PageCount
 from kvsim.workloads import make_workload
 from kvsim.workloads.base import Workload
 from kvsim.workloads.tiles import tiled
-
-Progress = Callable[[int], None]
 
 
 def simulate(
@@ -119,7 +115,7 @@ class Simulation:
         execution = self.scenario.execution
         steps = tiled(limited(self.workload.steps(), execution.max_steps), execution.tile)
         process = self.env.process(self.decoder.run(steps, progress))
-        with _patient_collector():
+        with patient_collector():
             self.env.run()
         if not process.processed:
             raise SimulationError(f"step {self.decoder.steps} waits for something that will never happen")
@@ -209,7 +205,7 @@ class Simulation:
         return RunResult(
             scenario=self.scenario,
             records=self.records,
-            lanes=tuple(_lane_info(lane, weights.get(lane.number, 0)) for lane in self.topology.lanes),
+            lanes=tuple(lane_info(lane, weights.get(lane.number, 0)) for lane in self.topology.lanes),
             tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
             prefetch=hierarchy.speculation.info(),
             migrated=tuple((*way, pages) for way, pages in sorted(decoder.migrations.counts.items())),
@@ -257,37 +253,6 @@ class Simulation:
             evictions=self.hierarchy.evictions[k],
             discards=self.hierarchy.discards[k],
         )
-
-
-@contextmanager
-def _patient_collector() -> Iterator[None]:
-    """Look for reference cycles less often: the hot path makes none, and at the default
-    threshold the collector's walks over live objects take a fifth of a run."""
-    thresholds = gc.get_threshold()
-    gc.set_threshold(max(thresholds[0], 100_000), *thresholds[1:])
-    try:
-        yield
-    finally:
-        gc.set_threshold(*thresholds)
-
-
-def _lane_info(lane: Lane, weights: int) -> LaneInfo:
-    classes = lane.bytes_by_class
-    return LaneInfo(
-        name=lane.label.name,
-        link=lane.label.part_of,
-        direction=lane.label.direction,
-        kind=lane.label.kind,
-        channels=lane.channels,
-        bandwidth=0 if lane.bandwidth == UNBOUNDED else lane.bandwidth,
-        transfers=lane.transfers,
-        bytes_in=lane.bytes_in,
-        bytes_out=lane.bytes_out,
-        busy_ticks=lane.busy,
-        queue_ticks=lane.queueing,
-        bytes_by_class=(classes[0], classes[1], classes[2], classes[3]),
-        weights_bytes=weights,
-    )
 
 
 def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[int]:

@@ -114,6 +114,12 @@ class Express:
         if index and self.legs[index - 1][1] <= at < self.tail_at(index):
             self.transfer.route.hops[index].lane.expect_tail(self.transfer, self.tail_at(index) - at)
 
+    def remaining(self, lane: Lane) -> int:
+        """Ticks until the transfer has left one of its lanes."""
+        hops = self.transfer.route.hops
+        end = max(leg[1] for hop, leg in zip(hops, self.legs, strict=True) if hop.lane is lane)
+        return max(0, self.begin + end - int(self.transfer.env.now))
+
     def tail_at(self, index: int) -> int:
         """Ticks from the begin until the last part is at the lane; 0 where it comes with the first."""
         size = self.transfer.size

@@ -181,6 +181,10 @@ class Lane:
     def expect_tail(self, transfer: Transfer, delay: int) -> None:
         """The last part of a transfer that was booked will be here `delay` ticks from now."""
 
+    def backlog(self) -> int:
+        """Ticks until a transfer that came now would be served, if nobody else came."""
+        return 0
+
     def passed(self, transfer: Transfer, row: HopRow, served: int) -> None:
         """Book one finished (or firmly scheduled) service in the totals and the log."""
         self.transfers += 1
@@ -246,6 +250,12 @@ class FifoLane(Lane):
     def raise_class(self, transfer: Transfer, cls: int) -> None:
         if self.express is not None:
             self.express.dissolve()
+
+    def backlog(self) -> int:
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        if self.express is not None:
+            return self.express.remaining(self)
+        return max(0, self._free[0] - now)
 
     def idle_for(self, hop: Hop) -> Holder | None:
         free = self.express is None and self._free[0] <= self.env.now and hop.kernel is None

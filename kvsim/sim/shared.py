@@ -149,6 +149,11 @@ class SharedLane(Lane):
         flow = self._flows[transfer] = Flow(transfer, self, self.pool.now, self._entered)
         return flow
 
+    def backlog(self) -> int:
+        if self.pool.express is not None:
+            return self.pool.express.remaining(self)
+        return sum(flow.left for flow in self._flows.values()) // self.bandwidth
+
     def idle_for(self, hop: Hop) -> Holder | None:
         pool = self.pool
         most = self.bandwidth if hop.together is None else hop.together

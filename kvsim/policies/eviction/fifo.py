@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
+from itertools import filterfalse, islice
 
 from kvsim.policies.base import EvictionPolicy, ResidencyView
 from kvsim.policies.registry import register_eviction
@@ -24,6 +25,7 @@ class Fifo(EvictionPolicy):
     """
 
     name = "fifo"
+    any_number = True
 
     def __init__(self, view: ResidencyView) -> None:
         super().__init__(view)
@@ -44,6 +46,13 @@ class Fifo(EvictionPolicy):
             if not pinned(page):
                 return page
         return None
+
+    def evict(self, tier: int, count: int) -> list[int]:
+        order = self._orders[tier]
+        gone = list(islice(filterfalse(self.view.is_pinned, order), count))
+        for page in gone:
+            del order[page]
+        return gone
 
     def contents(self, tier: int) -> Iterable[int]:
         return self._orders[tier].keys()

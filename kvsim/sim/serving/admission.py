@@ -1,0 +1,522 @@
+"""The memory of one instance: who gets in, with what, and who has to give way."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence as Numbers
+from typing import TYPE_CHECKING
+
+from simpy import Environment
+
+from kvsim.errors import SimulationError
+from kvsim.scenario.serving import ServingSpec
+from kvsim.sim.express import schedule
+from kvsim.sim.records import DEMAND, WRITE_BACK
+from kvsim.sim.serving.cache import BlockCache, Choose, Match
+from kvsim.sim.serving.moves import Move
+from kvsim.sim.serving.sequence import (
+    COMPUTE,
+    HANDOVER,
+    LOAD,
+    MEMORY,
+    OVERHEAD,
+    PREEMPTED,
+    PREFIX,
+    ROOM,
+    Parts,
+    Sequence,
+)
+from kvsim.sim.serving.store import Partition, Store
+
+if TYPE_CHECKING:
+    from kvsim.sim.serving.instance import Instance
+
+__all__ = ["Admission"]
+
+
+class Admission:
+    """Gives sequences the room they need, and takes it back."""
+
+    def __init__(
+        self,
+        env: Environment,
+        spec: ServingSpec,
+        instance: Instance,
+        cache: BlockCache,
+        path: list[Store],
+        choose: Choose | None,
+        block_tokens: int,
+        layer_groups: int,
+    ) -> None:
+        self.env = env
+        self.spec = spec
+        self.instance = instance
+        self.cache = cache
+        self.path = path
+        self.first = path[0]
+        self.block_tokens = block_tokens
+        self.choose = choose
+        self.layer_groups = layer_groups
+        """Groups of layers that are loaded one after another."""
+        self.in_batch = spec.reuse.loading != "whole"
+        """Whether sequences are computed while their blocks still come."""
+        self.parked: list[Sequence] = []
+        """Sequences that need room, of which there is none, nor anybody who could give way."""
+        self._refused: Sequence | None = None
+        """Who was refused last."""
+        self._enough = 0
+        """What the first tier's `hope` must come to before it can be admitted."""
+
+    @property
+    def _now(self) -> int:
+        now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
+        return now
+
+    # --- getting in
+
+    def admits(self, sequence: Sequence) -> bool:
+        """Decide on the room that the sequence needs to begin, if there can be so much."""
+        if self._refused is sequence and self.first.hope < self._enough:
+            return False
+        if self.spec.reuse.lookup == "in_turn":
+            self._admit_flat(sequence)
+            return True
+        blocks = sequence.blocks if sequence.sender is None else ()
+        match = self.cache.match(blocks, self.path, self.choose)
+        first = self.first
+        partition = first.partition_of(sequence.tenant)
+        tokens = sequence.request.input_tokens + sequence.generated
+        needed = max(len(blocks), -(-tokens // self.block_tokens))
+        if needed * first.block_bytes > partition.capacity:
+            holds = partition.capacity // first.block_bytes
+            raise SimulationError(
+                f"request {sequence.number} needs {needed} blocks of tier {first.tier.name}, "
+                f"which has room for {holds}"
+            )
+        private = needed - len(blocks)
+        size = (needed - len(match.here)) * first.block_bytes
+        first.pin(match.here)
+        lacking = size - first.available(partition)
+        if lacking > 0:
+            first.unpin(match.here)
+            self._refused, self._enough = sequence, first.hope + lacking
+            return False
+        for level, run in match.loads:
+            self.path[level].pin(run)
+        if blocks:
+            self.cache.touch(match, self.path, partition)
+        gone = first.make_room(partition, size)
+        self.cache.demote(self.path, 0, gone, sequence.tenant, sequence.number)
+        partition.used += private * first.block_bytes
+        sequence.partition, sequence.held, sequence.private = partition, blocks, private
+        sequence.room, sequence.room_tokens = size, needed * self.block_tokens
+        self._lean(sequence, match)
+        self._take(sequence, match)
+        self._plan(sequence, match)
+        return True
+
+    def _admit_flat(self, sequence: Sequence) -> None:
+        """The cache is looked through, but the sequence takes nothing of it."""
+        sequence.partition = self.first.partition_of(sequence.tenant)
+        match = self.cache.match_in_turn(sequence.blocks, self.first, sequence.partition)
+        sequence.room = 0
+        sequence.room_tokens = sequence.request.input_tokens + sequence.request.output_tokens
+        self._plan(sequence, match, flat=True)
+
+    def _lean(self, sequence: Sequence, match: Match) -> None:
+        """Wait for the contents of blocks that are here only by decision: somebody loads or computes them."""
+        coming = self.first.coming
+        if not coming:
+            return
+        needed: dict[Sequence, int] = {}
+        moves: dict[int, Move] = {}
+        for block in match.here:
+            owner = coming.get(block)
+            if isinstance(owner, Sequence):
+                needed[owner] = block
+            elif owner is not None:
+                moves[id(owner)] = owner
+        for owner, block in needed.items():
+            end = (sequence.blocks.index(block) + 1) * self.block_tokens
+            owner.dependents.append((min(end, owner.request.input_tokens), sequence))
+        for move in moves.values():
+            if move.followers is None:
+                move.followers = []
+            move.followers.append(lambda: self._loaded(sequence))
+        sequence.leaning = len(needed)
+        sequence.loading = len(moves)
+
+    def _take(self, sequence: Sequence, match: Match) -> None:
+        """The blocks that are not here are here by decision."""
+        first, partition = self.first, sequence.partition
+        moves: list[Move] = []
+        for level, run in match.loads:
+            source = self.path[level]
+            moves.append(self.cache.load(source, first, run, DEMAND, sequence.number, partition))
+        first.add(match.missing, partition, sequence)
+        if sequence.swapped:
+            moves.append(self._swap_in(sequence))
+        if sequence.sender is not None:
+            moves.append(self._receive(sequence))
+        sequence.loads = moves
+        sequence.parts = None
+        if self.in_batch and match.loads and len(moves) == len(match.loads):
+            sequence.parts = Parts(self.layer_groups, len(moves))
+        if sequence.parts is None or self.layer_groups > 1:  # one group alone is waited for by the iteration
+            sequence.loading += len(moves)
+
+    def _plan(self, sequence: Sequence, match: Match, flat: bool = False) -> None:
+        """What is to be computed; `flat`: the blocks that come of it do not belong to the sequence."""
+        size, prompt = self.block_tokens, sequence.request.input_tokens
+        total = prompt + sequence.generated
+        runs = [(start * size, min(stop * size, prompt)) for start, stop in match.gaps]
+        blocks = sequence.blocks
+        positions = [k for start, stop in match.gaps for k in range(start, stop)]
+        missing = [] if flat else [(min((k + 1) * size, prompt), blocks[k]) for k in reversed(positions)]
+        sequence.missing = missing
+        if not sequence.blocks and sequence.sender is None:
+            runs = [(0, prompt)]
+        if sequence.generated and not sequence.swapped and sequence.sender is None:
+            runs = (
+                [*runs[:-1], (runs[-1][0], total)]
+                if runs and runs[-1][1] == prompt
+                else [*runs, (prompt, total)]
+            )
+        owes = sum(stop - start for start, stop in runs)
+        loaded = sum(len(run) for _, run in match.loads) * size
+        if match.loads and match.loads[-1][1][-1] == sequence.blocks[-1]:
+            loaded -= len(sequence.blocks) * size - prompt
+        if not owes and not sequence.generated:  # somebody has to say the first token
+            runs, owes = [(prompt - 1, prompt)], 1
+        sequence.todo, sequence.owes = runs[::-1], owes
+        sequence.loaded_tokens = loaded
+        sequence.reused_tokens = total - loaded - owes
+        sequence.carried = sequence.generated
+        sequence.context = total
+        if sequence.admitted < 0:
+            sequence.found = match.found
+            for store, found in zip(self.path, match.found, strict=True):
+                store.found += found
+        self.instance.tokens_due += owes - sequence.due
+        sequence.due = owes
+
+    def begin(self, sequence: Sequence) -> None:
+        """The sequence has been admitted: it gets its room, then its loads begin."""
+        sequence.pending = True
+        if not sequence.room or self.first.tier.request(sequence):
+            self.has_room(sequence)
+        else:
+            sequence.enter(ROOM, self._now)
+
+    def has_room(self, sequence: Sequence) -> None:
+        """The bytes that the sequence was promised are free."""
+        overhead = self.spec.reuse.overhead
+        if sequence.loads and overhead and sequence.sender is None:
+            sequence.enter(OVERHEAD, self._now)
+            schedule(self.env, overhead, lambda _event: self._load(sequence))
+        else:
+            self._load(sequence)
+
+    def _load(self, sequence: Sequence) -> None:
+        sequence.pending = False
+        moves, sequence.loads = sequence.loads, []
+        parts = sequence.parts
+        for move in moves:
+            if parts is None:
+                self._follow(move, sequence)
+            else:
+                move.groups = self.layer_groups
+                move.part_done = lambda group: self._part_loaded(sequence, parts, group)
+            self.cache.mover.start(move)
+        self._go_on(sequence)
+
+    def _follow(self, move: Move, sequence: Sequence) -> None:
+        if move.followers is None:
+            move.followers = []
+        move.followers.append(lambda: self._loaded(sequence))
+
+    def _loaded(self, sequence: Sequence) -> None:
+        sequence.loading -= 1
+        self._go_on(sequence)
+
+    def _part_loaded(self, sequence: Sequence, parts: Parts, group: int) -> None:
+        """A move has brought a group of layers; the sequence can be computed when the first is there."""
+        parts.left[group] -= 1
+        if parts.left[group]:
+            return
+        parts.ticks[group] = self._now
+        if parts.watcher is not None:
+            parts.watcher()
+        if group == 0 and self.layer_groups > 1:
+            sequence.loading -= parts.moves
+            self._go_on(sequence)
+
+    def _go_on(self, sequence: Sequence) -> None:
+        """One thing less that the sequence waits for."""
+        if sequence.pending:
+            return
+        if sequence.loading:
+            phase = LOAD if sequence.sender is None else HANDOVER
+        elif sequence.leaning:
+            phase = PREFIX
+        else:
+            self.instance.ready(sequence)
+            return
+        if sequence.phase != phase:
+            sequence.enter(phase, self._now)
+
+    # --- what it has computed
+
+    def computed(self, sequence: Sequence, tokens: int) -> None:
+        """So many more of the sequence's tokens are computed, in order."""
+        todo, rest = sequence.todo, tokens
+        upto = 0
+        while rest:
+            start, stop = todo.pop()
+            upto = min(stop, start + rest)
+            rest -= upto - start
+            if upto < stop:
+                todo.append((upto, stop))
+        sequence.owes -= tokens
+        sequence.due -= tokens
+        sequence.computed += tokens
+        missing, coming = sequence.missing, self.first.coming
+        fresh: list[int] = []
+        while missing and missing[-1][0] <= upto:
+            block = missing.pop()[1]
+            del coming[block]
+            fresh.append(block)
+        if fresh and self.spec.reuse.write == "through":
+            self.cache.write_through(self.path, fresh, sequence.tenant, sequence.number)
+        if sequence.dependents:
+            self._release_dependents(sequence, upto)
+
+    def _release_dependents(self, sequence: Sequence, upto: int) -> None:
+        waiting, sequence.dependents = sequence.dependents, []
+        for end, other in waiting:
+            if end <= upto:
+                other.leaning -= 1
+                self._go_on(other)
+            else:
+                sequence.dependents.append((end, other))
+
+    # --- growing, and giving way
+
+    def grow(self, sequence: Sequence) -> int:
+        """Get room for more tokens: COMPUTE if it is there, else what the sequence has to wait for.
+
+        PREEMPTED: it has to give way itself.
+        """
+        first, partition = self.first, sequence.partition
+        last = sequence.request.input_tokens + sequence.request.output_tokens - 1
+        lacking = -(-(last - sequence.room_tokens) // self.block_tokens)
+        blocks = min(self.spec.batch.growth_blocks, lacking)
+        size = blocks * first.block_bytes
+        while not first.fits(partition, size):
+            other = self._last_admitted(partition)
+            if other is sequence:
+                return self._stuck(sequence)
+            if other is None:
+                return MEMORY
+            self.instance.expel(other)
+            self.preempt(other)
+        gone = first.make_room(partition, size)
+        self.cache.demote(self.path, 0, gone, sequence.tenant, sequence.number)
+        partition.used += size
+        sequence.private += blocks
+        sequence.room_tokens += blocks * self.block_tokens
+        sequence.room = size
+        if first.tier.request(sequence):
+            return COMPUTE
+        sequence.pending = True
+        return ROOM
+
+    def _last_admitted(self, partition: Partition) -> Sequence | None:
+        """Who has to give way: the last one admitted that nobody waits for, and that waits for nothing."""
+        for other in reversed(self.instance.admitted):
+            if other.partition is partition and other.stands_still:
+                return other
+        return None
+
+    def _stuck(self, sequence: Sequence) -> int:
+        """The sequence is the last one; alone, it can only wait for what is on its way out."""
+        alone = all(other is sequence for other in self.instance.admitted)
+        if not alone:
+            return PREEMPTED
+        if self.cache.mover.under_way:
+            return MEMORY
+        raise SimulationError(
+            f"request {sequence.number} has no room in tier {self.first.tier.name} for what it generates, "
+            "even alone"
+        )
+
+    def set_aside(self, sequence: Sequence, why: int) -> None:
+        """The sequence, which has been computed so far, cannot go on for now."""
+        if why == PREEMPTED:
+            self.preempt(sequence)
+            return
+        sequence.enter(why, self._now)
+        if why == MEMORY:
+            self.parked.append(sequence)
+
+    def retry(self) -> None:
+        """Look again for room for those that found none."""
+        parked, self.parked = self.parked, []
+        for sequence in parked:
+            if sequence.phase != MEMORY:
+                continue  # it has been preempted meanwhile
+            why = self.grow(sequence)
+            if why == COMPUTE:
+                self.instance.ready(sequence)
+            else:
+                self.set_aside(sequence, why)
+
+    def preempt(self, sequence: Sequence) -> None:
+        """Take all room from the sequence, and let it queue again."""
+        instance = self.instance
+        instance.admitted.remove(sequence)
+        instance.queue.left(sequence)
+        instance.tokens_due -= sequence.due
+        sequence.due = 0
+        sequence.preemptions += 1
+        sequence.enter(PREEMPTED, self._now)
+        self._forget_missing(sequence)
+        self.first.unpin(sequence.held)
+        sequence.held = ()
+        if self._swaps_out(sequence):
+            return
+        self._give_back(sequence, sequence.private)
+        instance.enqueue(sequence)
+
+    def _forget_missing(self, sequence: Sequence) -> None:
+        """Blocks that it would have computed will not come into being."""
+        first = self.first
+        blocks = {block for _, block in sequence.missing}
+        if not blocks:
+            return
+        sequence.held = [block for block in sequence.held if block not in blocks]
+        first.unpin(blocks)
+        for _, block in sequence.missing:
+            del first.coming[block]
+            first.remove(block)
+        first.tier.release(len(blocks) * first.block_bytes)
+        sequence.missing = []
+
+    def _give_back(self, sequence: Sequence, blocks: int) -> None:
+        """So much of its own room is free."""
+        if blocks:
+            size = blocks * self.first.block_bytes
+            sequence.private -= blocks
+            self.first.vacate(sequence.partition, size)
+            self.first.tier.release(size)
+
+    # --- swapping
+
+    def _swaps_out(self, sequence: Sequence) -> bool:
+        """Move its own room to the next tier, if that is the way and there is room."""
+        blocks = sequence.private
+        if self.spec.batch.preemption != "swap" or len(self.path) < 2 or not blocks or sequence.owes:
+            return False
+        first, below = self.first, self.path[1]
+        partition = below.partition_of(sequence.tenant)
+        size = blocks * below.block_bytes
+        if not below.fits(partition, size):
+            return False
+        gone = below.make_room(partition, size)
+        self.cache.demote(self.path, 1, gone, sequence.tenant, sequence.number)
+        partition.used += size
+        freed = blocks * first.block_bytes
+        first.vacate(sequence.partition, freed)
+        sequence.private = 0
+        sequence.swapped = blocks
+        move = Move((), first, below, WRITE_BACK, sequence.number, count=blocks, room=size, freed=freed)
+        move.done = lambda _move: self.instance.enqueue(sequence)
+        self.cache.mover.start(move)
+        return True
+
+    def _swap_in(self, sequence: Sequence) -> Move:
+        below, blocks = self.path[1], sequence.swapped
+        size = blocks * below.block_bytes
+        move = Move((), below, self.first, DEMAND, sequence.number, count=blocks, freed=size)
+
+        def arrived(_move: Move) -> None:
+            below.vacate(below.partition_of(sequence.tenant), size)
+            sequence.swapped = 0
+
+        move.done = arrived
+        return move
+
+    # --- handing over
+
+    def hand_over(self, sequence: Sequence) -> None:
+        """Its prompt is computed here, another instance decodes: keep what it has until that has it, too."""
+        sequence.sender = self
+        sequence.sent = sequence.held, sequence.private
+        sequence.held, sequence.private = (), 0
+
+    def _receive(self, sequence: Sequence) -> Move:
+        sender = sequence.sender
+        assert sender is not None
+        count = -(-sequence.context // self.block_tokens)
+        move = Move((), sender.first, self.first, DEMAND, sequence.number, count=count)
+
+        def arrived(_move: Move) -> None:
+            blocks, private = sequence.sent
+            sender.first.unpin(blocks)
+            size = private * sender.first.block_bytes
+            sender.first.vacate(sender.first.partition_of(sequence.tenant), size)
+            if size:
+                sender.first.tier.release(size)
+            sequence.sender, sequence.sent = None, ((), 0)
+            sender.instance.poke()
+
+        move.done = arrived
+        return move
+
+    # --- the end
+
+    def finish(self, sequence: Sequence) -> None:
+        """The sequence has all its tokens: what it has is left to those who come after it."""
+        first, request = self.first, sequence.request
+        first.unpin(sequence.held)
+        kept = self._keep_output(sequence)
+        self._give_back(sequence, sequence.private)
+        pin = self.spec.reuse.pin
+        if pin and request.session is not None:
+            spared = [*sequence.held, *kept]
+            for store in self.path:
+                store.spare(spared)
+            schedule(self.env, pin, lambda _event: self._no_longer_spare(spared))
+
+    def _no_longer_spare(self, blocks: Numbers[int]) -> None:
+        for store in self.path:
+            store.expose(blocks)
+        self.instance.poke()
+
+    def _keep_output(self, sequence: Sequence) -> list[int]:
+        """Give the blocks that the output filled their numbers, as far as they continue the prompt's."""
+        first, size = self.first, self.first.block_bytes
+        output = list(sequence.output_blocks)
+        if not output or len(sequence.held) < len(sequence.blocks):  # the prompt is not here
+            return []
+        kept: list[int] = []
+        if sequence.held and sequence.request.input_tokens % self.block_tokens:
+            partial = sequence.held[-1]
+            if first.pins[partial] or any(partial in store.pins for store in self.path[1:]):
+                return []  # others use it as it is
+            first.remove(partial)
+            sequence.held = sequence.held[:-1]
+            sequence.partition.used += size  # its room is the sequence's own for the moment
+            sequence.private += 1
+        for block in output:
+            if block in first.pins:
+                continue
+            if not sequence.private:
+                break
+            sequence.private -= 1
+            sequence.partition.used -= size
+            first.add((block,), sequence.partition, None)
+            kept.append(block)
+        first.unpin(kept)
+        if self.spec.reuse.write == "through":
+            self.cache.write_through(self.path, kept, sequence.tenant, sequence.number)
+        return kept

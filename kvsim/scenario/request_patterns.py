@@ -200,3 +200,8 @@ class MultiTenant(RequestSpec):
     tenants: Annotated[dict[Name, Pattern], Field(min_length=1)]
     """Workloads by the tenant's name, all with the same `block_tokens`, none with `block_bytes` of its own.
     Tenants share no prompts."""
+
+    @property
+    def block_tokens(self) -> int:
+        """Tokens of one block."""
+        return next(iter(self.tenants.values())).block_tokens

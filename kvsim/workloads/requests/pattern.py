@@ -11,10 +11,10 @@ import numpy as np
 from kvsim.randomness import stream
 from kvsim.scenario.request_patterns import PatternSpec
 from kvsim.scenario.scenario import Scenario
+from kvsim.workloads.geometry import request_block_bytes
 from kvsim.workloads.requests.arrivals import arriving, limited
 from kvsim.workloads.requests.base import Request
 from kvsim.workloads.requests.blocks import BlockNumbers
-from kvsim.workloads.requests.sizes import block_bytes
 
 __all__ = ["Lane", "SyntheticRequests"]
 
@@ -49,7 +49,7 @@ class SyntheticRequests(ABC, Generic[S]):
         self.lane = lane or Lane()
         self.seed = scenario.seed
         self.block_tokens = self.spec.block_tokens
-        self.block_bytes = block_bytes(scenario, self.spec.block_bytes, self.block_tokens)
+        self.block_bytes = request_block_bytes(scenario, self.block_tokens)
 
     @property
     def total_requests(self) -> int | None:

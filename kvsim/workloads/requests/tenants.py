@@ -16,7 +16,6 @@ from kvsim.workloads.requests.documents import SharedDocuments
 from kvsim.workloads.requests.pattern import Lane, SyntheticRequests
 from kvsim.workloads.requests.registry import register_requests
 from kvsim.workloads.requests.sessions import ChatSessions
-from kvsim.workloads.requests.sizes import block_bytes
 from kvsim.workloads.requests.users import Users
 
 __all__ = ["MultiTenant"]
@@ -45,8 +44,8 @@ class MultiTenant:
             PATTERNS[pattern.kind](scenario, pattern, Lane(tenant, index, number))
             for index, (tenant, pattern) in enumerate(spec.tenants.items())
         ]
-        self.block_tokens = self._tenants[0].block_tokens
-        self.block_bytes = block_bytes(scenario, spec.block_bytes, self.block_tokens)
+        self.block_tokens = spec.block_tokens
+        self.block_bytes = self._tenants[0].block_bytes
 
     @property
     def total_requests(self) -> int | None:

@@ -20,7 +20,7 @@ from kvsim.workloads.requests.loops import opened
 from kvsim.workloads.requests.resampling import generate
 from kvsim.workloads.requests.synthesis import TraceModel, fit
 
-MOONCAKE = Path("/work/shared/traces/mooncake_synthetic.jsonl")
+PUBLISHED = Path(__file__).parents[4] / "shared" / "traces" / "mooncake_synthetic.jsonl"
 CAPACITIES = (1000, 2000, 3000, 5000, 7000, 10_000, 14_000, 20_000, 30_000, 50_000)
 S = 10**12
 
@@ -207,14 +207,16 @@ def test_what_is_kept_while_drawing_does_not_grow_with_the_requests() -> None:
 
 # --- a published trace ----------------------------------------------------------------------------------
 
-needs_trace = pytest.mark.skipif(not MOONCAKE.exists(), reason="needs the shared Mooncake trace")
+needs_trace = pytest.mark.skipif(
+    not PUBLISHED.exists(), reason="needs ../shared/traces/mooncake_synthetic.jsonl"
+)
 
 
 @pytest.fixture(scope="module")
 def mooncake() -> list[Request]:
     return [
         Request(round(each.timestamp_ms * 10**9), each.input_length, each.output_length, each.hash_ids)
-        for each in read_mooncake(MOONCAKE)
+        for each in read_mooncake(PUBLISHED)
     ]
 
 

@@ -323,6 +323,7 @@ RULES = (
     Rule(("hierarchy.tiers.*.name", "workload"), contention.weights),
     Rule(("hierarchy.links", "scheme", "hierarchy.tiers.*.scheme"), contention.compute_shares),
     Rule(("workload",), request_checks.arrivals),
+    Rule(("workload",), request_checks.patterns),
     Rule(("workload", "serving"), request_checks.serves_requests),
     Rule(("hierarchy.tiers.*.name", "serving"), request_checks.serving_tiers),
     Rule(("serving",), request_checks.serving_shares),

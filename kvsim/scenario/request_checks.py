@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from kvsim.scenario.request_patterns import ContextSpec, MultiTenant, PatternSpec, SharedDocuments
 from kvsim.scenario.requests import ArrivalSpec, RequestSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.serving import ServingSpec
 from kvsim.scenario.workload import Custom
 
-__all__ = ["arrival_problems", "arrivals", "serves_requests", "serving_shares", "serving_tiers"]
+__all__ = ["arrival_problems", "arrivals", "patterns", "serves_requests", "serving_shares", "serving_tiers"]
 
 Finding = tuple[tuple[str | int, ...], str]
 _ONLY_FOR = {
@@ -78,3 +79,38 @@ def serving_shares(scenario: Scenario) -> Iterator[Finding]:
     if sum(shares) > 1 + 1e-9:
         text = f"the tenants' `cache_share` add up to {sum(shares):g}, more than the whole"
         yield ("serving", "tenants"), text
+
+
+def patterns(scenario: Scenario) -> Iterator[Finding]:
+    """Made-up requests can be made as described; tenants agree on what a block is."""
+    work = scenario.workload
+    if isinstance(work, MultiTenant):
+        for name, pattern in work.tenants.items():
+            at = ("workload", "tenants", name)
+            yield from ((at + path, message) for path, message in _of_tenant(pattern, work.block_tokens))
+            yield from (
+                ((*at, "arrivals", field), text) for field, text in arrival_problems(pattern.arrivals)
+            )
+    elif isinstance(work, PatternSpec):
+        yield from ((("workload", field), message) for field, message in _pattern(work))
+
+
+def _of_tenant(pattern: PatternSpec, block_tokens: int) -> Iterator[Finding]:
+    if pattern.block_tokens != block_tokens:
+        text = f"all tenants have blocks of the same size; the first one's have {block_tokens} tokens"
+        yield ("block_tokens",), text
+    if pattern.block_bytes is not None:
+        yield ("block_bytes",), "blocks of all tenants have the same size: give `workload.block_bytes`"
+    yield from (((field,), message) for field, message in _pattern(pattern))
+
+
+def _pattern(pattern: PatternSpec) -> Iterator[tuple[str, str]]:
+    if isinstance(pattern, SharedDocuments) and pattern.retrieved > pattern.documents:
+        yield "retrieved", f"must be at most the number of documents, {pattern.documents}"
+    if isinstance(pattern, ContextSpec) and pattern.context_limit is not None:
+        least = pattern.system_tokens + 2
+        if pattern.context_limit < least:
+            text = (
+                f"must be at least {least}, two more than `system_tokens`: a prompt and an output of a token"
+            )
+            yield "context_limit", text

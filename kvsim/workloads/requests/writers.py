@@ -7,7 +7,6 @@ format and writes what a storage is asked for as `Timestamp,Operation,Object_Siz
 from __future__ import annotations
 
 import csv
-import heapq
 import json
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -21,8 +20,9 @@ from kvsim.workloads.page_trace import Format, PageRow, replacing, write_pages
 from kvsim.workloads.requests import plain_csv
 from kvsim.workloads.requests.base import Request
 from kvsim.workloads.requests.fields import decimal_text
+from kvsim.workloads.requests.loops import in_time
 
-__all__ = ["BLOCK_WRITERS", "WRITERS", "BlockSize", "block_rows", "in_time", "write_requests"]
+__all__ = ["BLOCK_WRITERS", "WRITERS", "BlockSize", "block_rows", "write_requests"]
 
 TICKS_PER_US = 10**6
 
@@ -34,26 +34,6 @@ class BlockSize:
     tokens: int
     bytes: int | None = None
     """None: not known."""
-
-
-def in_time(requests: Iterable[Request]) -> Iterator[tuple[int, Request]]:
-    """Requests and follow-ups with their times, in order, as if serving took none."""
-    waiting: list[tuple[int, int, Request]] = []
-    order = count()
-    for request in requests:
-        while waiting and waiting[0][0] < request.arrival_ticks:
-            yield _next(waiting, order)
-        heapq.heappush(waiting, (request.arrival_ticks, next(order), request))
-    while waiting:
-        yield _next(waiting, order)
-
-
-def _next(waiting: list[tuple[int, int, Request]], order: Iterator[int]) -> tuple[int, Request]:
-    time, _, request = heapq.heappop(waiting)
-    if request.follow_up is not None:
-        after = time + request.follow_up.arrival_ticks
-        heapq.heappush(waiting, (after, next(order), request.follow_up))
-    return time, request
 
 
 def block_rows(requests: Iterable[Request], size: BlockSize) -> Iterator[PageRow]:
@@ -74,7 +54,7 @@ def write_mooncake(file: IO[bytes], requests: Iterable[Request], size: BlockSize
     own = _OwnBlocks(size.tokens)
     loops = count()
     rows = 0
-    for request in requests:
+    for request in _in_line(requests):
         loop = None if request.follow_up is None else next(loops)
         turn: Request | None = request
         while turn is not None:
@@ -83,6 +63,17 @@ def write_mooncake(file: IO[bytes], requests: Iterable[Request], size: BlockSize
             rows += 1
             turn = turn.follow_up
     return rows
+
+
+def _in_line(requests: Iterable[Request]) -> Iterator[Request]:
+    """The requests, as long as each has at most one that follows."""
+    for first in requests:
+        turn: Request | None = first
+        while turn is not None:
+            if turn.forks:
+                raise KvsimError("a request starts several others at once, which this format cannot hold")
+            turn = turn.follow_up
+        yield first
 
 
 def _mooncake_row(turn: Request, blocks: Iterable[int], loop: int | None, *, first: bool) -> str:
@@ -122,7 +113,7 @@ class _OwnBlocks:
 
 def write_csv(file: IO[bytes], requests: Iterable[Request], size: BlockSize) -> int:
     """Plain csv, which holds everything; see `plain_csv`."""
-    return plain_csv.write(file, requests)
+    return plain_csv.write(file, _in_line(requests))
 
 
 def write_burstgpt(file: IO[bytes], requests: Iterable[Request], size: BlockSize) -> int:

@@ -19,11 +19,11 @@ from kvsim.errors import KvsimError
 from kvsim.workloads.page_trace import read_pages
 from kvsim.workloads.requests import Request
 from kvsim.workloads.requests.formats import FORMATS, TraceReader
+from kvsim.workloads.requests.loops import in_time
 from kvsim.workloads.requests.writers import (
     BLOCK_WRITERS,
     WRITERS,
     BlockSize,
-    in_time,
     write_requests,
 )
 

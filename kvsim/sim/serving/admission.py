@@ -186,12 +186,12 @@ class Admission:
         if not owes and not sequence.generated:  # somebody has to say the first token
             runs, owes = [(prompt - 1, prompt)], 1
         sequence.todo, sequence.owes = runs[::-1], owes
-        sequence.loaded_tokens = loaded
-        sequence.reused_tokens = total - loaded - owes
         sequence.carried = sequence.generated
         sequence.context = total
         if sequence.admitted < 0:
             sequence.found = match.found
+            sequence.loaded_tokens = loaded
+            sequence.reused_tokens = total - loaded - owes
             for store, found in zip(self.path, match.found, strict=True):
                 store.found += found
         self.instance.tokens_due += owes - sequence.due

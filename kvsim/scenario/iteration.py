@@ -1,7 +1,8 @@
 """How long an iteration of a serving batch computes.
 
 The roofline of `kvsim.scenario.compute`, over all layers at once: of one iteration that decodes a token for
-each of B sequences, whose contexts sum to C, and computes pieces of prompts, each of n tokens after c others::
+each of B sequences, whose contexts sum to C, and computes pieces of prompts, each of n tokens after c
+others::
 
     stream = weights / w + (C + sum(c + n)) s / r
     flops  = 2 P (B + sum(n)) + 4 L h d (C + sum(n c + n (n + 1) / 2))

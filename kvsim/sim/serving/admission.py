@@ -120,7 +120,7 @@ class Admission:
         match = self.cache.match_in_turn(sequence.blocks, self.first, sequence.partition)
         sequence.room = 0
         sequence.room_tokens = sequence.request.input_tokens + sequence.request.output_tokens
-        self._plan(sequence, match)
+        self._plan(sequence, match, flat=True)
 
     def _lean(self, sequence: Sequence, match: Match) -> None:
         """Wait for the contents of blocks that are here only by decision: somebody loads or computes them."""
@@ -164,13 +164,15 @@ class Admission:
         if sequence.parts is None or self.layer_groups > 1:  # one group alone is waited for by the iteration
             sequence.loading += len(moves)
 
-    def _plan(self, sequence: Sequence, match: Match) -> None:
-        """What is to be computed."""
+    def _plan(self, sequence: Sequence, match: Match, flat: bool = False) -> None:
+        """What is to be computed; `flat`: the blocks that come of it do not belong to the sequence."""
         size, prompt = self.block_tokens, sequence.request.input_tokens
         total = prompt + sequence.generated
         runs = [(start * size, min(stop * size, prompt)) for start, stop in match.gaps]
-        ends = {block: min((k + 1) * size, prompt) for k, block in enumerate(sequence.blocks)}
-        sequence.missing = [(ends[block], block) for block in reversed(match.missing)]
+        blocks = sequence.blocks
+        positions = [k for start, stop in match.gaps for k in range(start, stop)]
+        missing = [] if flat else [(min((k + 1) * size, prompt), blocks[k]) for k in reversed(positions)]
+        sequence.missing = missing
         if not sequence.blocks and sequence.sender is None:
             runs = [(0, prompt)]
         if sequence.generated and not sequence.swapped and sequence.sender is None:
@@ -331,8 +333,7 @@ class Admission:
     def _last_admitted(self, partition: Partition) -> Sequence | None:
         """Who has to give way: the last one admitted that nobody waits for, and that waits for nothing."""
         for other in reversed(self.instance.admitted):
-            still = not other.pending and not other.loading and not other.leaning
-            if still and not other.dependents and other.partition is partition:
+            if other.partition is partition and other.stands_still:
                 return other
         return None
 
@@ -495,7 +496,7 @@ class Admission:
         """Give the blocks that the output filled their numbers, as far as they continue the prompt's."""
         first, size = self.first, self.first.block_bytes
         output = list(sequence.output_blocks)
-        if not output or self.spec.reuse.match == "none":
+        if not output or len(sequence.held) < len(sequence.blocks):  # the prompt is not here
             return []
         kept: list[int] = []
         if sequence.held and sequence.request.input_tokens % self.block_tokens:

@@ -62,10 +62,12 @@ def _time(books: Books) -> Iterator[str]:
     requests = books.records.requests
     span = requests.column("end") - requests.column("arrival")
     parts = np.array([requests.column(phase) for phase in PHASES])
-    spent, least = parts.sum(axis=0), parts.min(axis=0)
-    for row in np.flatnonzero((span != spent) | (least < 0))[:3]:
+    spent = parts.sum(axis=0)
+    if (parts < 0).any():
+        yield "time: a request has spent less than no time on something"
+    for row in np.flatnonzero(span != spent)[:3]:
         number = requests.column("request")[row]
-        yield f"time: request {number} lasts {span[row]} ticks, its parts {spent[row]}, the least {least[row]}"
+        yield f"time: request {number} lasts {span[row]} ticks, its parts {spent[row]}"
     iterations = books.records.iterations
     start, end = iterations.column("start"), iterations.column("end")
     for instance in books.instances:

@@ -31,7 +31,7 @@ class Match:
     missing: list[int] = field(default_factory=list)
     """Blocks to be computed, in order."""
     gaps: list[tuple[int, int]] = field(default_factory=list)
-    """Positions in the prompt of what is to be computed, run by run: the first, and the one after the last."""
+    """Positions in the prompt of what is to be computed, run by run: the first, and after the last one."""
 
     def skip(self, start: int, stop: int) -> None:
         """Blocks from `start` to `stop` (not included), after all those before, are to be computed."""
@@ -164,7 +164,7 @@ class BlockCache:
         stays: bool = False,
         done: Callable[[], None] | None = None,
     ) -> None:
-        """Blocks go to a tier below the first, where they are found at once; `stays`: where they were, too."""
+        """Blocks go to a tier below the first, where they are found at once; `stays`: and where they were."""
         target = path[level]
         partition = target.partition_of(tenant)
         room = len(blocks) * target.block_bytes

@@ -22,7 +22,7 @@ class Phase(IntEnum):
     """What a request's time is spent on: it queues, it is exposed to transfers, or it is computed."""
 
     TURN = 0
-    """Queueing: for the iteration that runs when it could be admitted, and behind others not yet looked at."""
+    """Queueing: for the iteration that runs to end, before anybody is admitted."""
     SLOTS = 1
     """Queueing: as many sequences as may be are admitted already, of all or of its tenant."""
     MEMORY = 2
@@ -192,6 +192,12 @@ class Sequence:
         """Sequences that wait for it, each with the position up to which it must have computed."""
         self.parts: Parts | None = None
         """The parts of layers that it waits for while it is computed."""
+
+    @property
+    def stands_still(self) -> bool:
+        """Whether it waits for nothing and nobody waits for it, so that it can be preempted."""
+        coming = self.pending or self.loading or self.leaning or self.dependents
+        return not coming and (self.parts is None or -1 not in self.parts.ticks)
 
     def enter(self, phase: int, now: int) -> None:
         """From now on its time is spent on something else."""

@@ -93,7 +93,7 @@ class Store:
         self.hope = 0
         """Bytes by which whoever was refused may be better off, summed up from the beginning: room that has
         become free, or could, and blocks that have come."""
-        # a count is as good as a truth, and the lookup is done in C: policies ask this of every page they pass
+        # a count is as good as a truth, and the lookup is done in C: policies ask this of all they pass
         self.stays = self._stays if spares else cast(Callable[[int], bool], self.pins.__getitem__)
         view = StoreView(self)
         self.partitions = {"": Partition(tier.capacity - sum(shares.values()))}
@@ -212,7 +212,7 @@ class Store:
         self.hope += size
 
     def make_room(self, partition: Partition, size: int) -> list[int]:
-        """Remove what the policy names until so many bytes fit, which must be possible; what left, in order."""
+        """Remove what the policy names until so many bytes fit, which must be possible; what left."""
         excess = partition.used + size - partition.capacity
         if excess <= 0:
             return []

@@ -22,9 +22,9 @@ class Request:
     output_tokens: int
     """Tokens generated, at least 0."""
     blocks: Sequence[int] = ()
-    """Blocks of the prompt in order, ceil(input_tokens / block tokens) of them, the last perhaps partial; none
-    where nothing is known of the prompt but its length: then nothing of it is ever found again. A block's
-    number, not negative, stands for the whole prefix up to its end, so no number comes twice."""
+    """Blocks of the prompt in order, ceil(input_tokens / block tokens) of them, the last perhaps partial;
+    none where nothing is known of the prompt but its length: then nothing of it is ever found again. A
+    block's number, not negative, stands for the whole prefix up to its end, so no number comes twice."""
     output_blocks: Sequence[int] = ()
     """Blocks that hold prompt and output when the request has ended, from the first that is not one of
     `blocks` with the same content on: the partial last block of the prompt filled up, then those of the

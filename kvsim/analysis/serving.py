@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -279,9 +278,7 @@ def _by_tenant(
             latency_s=distribution(times.total[mine]),
             queue_s=distribution(queue[mine]),
             tokens=tokens,
-            hit_rate=_ratio(
-                sum(_found(result, mine).values()), exact_sum(requests.column("blocks")[mine])
-            ),
+            hit_rate=_ratio(sum(_found(result, mine).values()), exact_sum(requests.column("blocks")[mine])),
             output_tokens_per_s=_rate(tokens["output"], result),
             goodput_share=None if kept is None else _ratio(int(kept[mine].sum()), count),
             preemptions=exact_sum(requests.column("preemptions")[mine]),
@@ -300,4 +297,3 @@ def _ratio(part: int, whole: int) -> float:
 def _rate(count: int, result: ServingResult) -> float:
     """So many over the makespan, in one a second."""
     return _ratio(count * TICKS_PER_SECOND, result.makespan_ticks)
-

@@ -190,13 +190,12 @@ class Admission:
             loaded -= last_too
         owes = sum(stop - start for start, stop in runs)
         sequence.todo, sequence.owes = runs[::-1], owes
-        if sequence.sender is None:
-            sequence.loaded_tokens = loaded
-            sequence.reused_tokens = prompt - loaded - absent
         sequence.carried = sequence.generated
         sequence.context = total if owes else total - 1
         if sequence.admitted < 0:
             sequence.found = match.found
+            sequence.loaded_tokens = loaded
+            sequence.reused_tokens = prompt - loaded - absent
             for store, found in zip(self.path, match.found, strict=True):
                 store.found += found
         self.instance.tokens_due += owes - sequence.due

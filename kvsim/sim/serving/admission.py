@@ -102,6 +102,8 @@ class Admission:
             return False
         for level, run in match.loads:
             self.path[level].pin(run)
+        if self.cache.future is not None and sequence.admitted < 0:
+            self.cache.future.passed(blocks)
         if blocks:
             self.cache.touch(match, self.path, partition)
         gone = first.make_room(partition, size)

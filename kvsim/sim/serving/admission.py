@@ -102,6 +102,8 @@ class Admission:
             return False
         for level, run in match.loads:
             self.path[level].pin(run)
+        if self.cache.future is not None and sequence.admitted < 0:
+            self.cache.future.passed(blocks)
         if blocks:
             self.cache.touch(match, self.path, partition)
         gone = first.make_room(partition, size)
@@ -190,13 +192,12 @@ class Admission:
             loaded -= last_too
         owes = sum(stop - start for start, stop in runs)
         sequence.todo, sequence.owes = runs[::-1], owes
-        if sequence.sender is None:
-            sequence.loaded_tokens = loaded
-            sequence.reused_tokens = prompt - loaded - absent
         sequence.carried = sequence.generated
         sequence.context = total if owes else total - 1
         if sequence.admitted < 0:
             sequence.found = match.found
+            sequence.loaded_tokens = loaded
+            sequence.reused_tokens = prompt - loaded - absent
             for store, found in zip(self.path, match.found, strict=True):
                 store.found += found
         self.instance.tokens_due += owes - sequence.due

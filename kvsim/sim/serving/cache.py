@@ -117,9 +117,6 @@ class BlockCache:
 
     def touch(self, match: Match, path: list[Store], partition: Partition) -> None:
         """Tell the policies what is read, the end of a prompt first, for it is the first to be worthless."""
-        if self.future is not None:
-            for blocks in (match.here, match.missing, *(run for _, run in match.loads)):
-                self.future.passed(blocks)
         if match.here:
             path[0].read(match.here[::-1])
         for level, run in match.loads:

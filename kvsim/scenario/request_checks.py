@@ -131,7 +131,7 @@ def _pattern(pattern: PatternSpec) -> Iterator[tuple[str, str]]:
 
 
 def without_effect(scenario: Scenario) -> Iterator[Finding]:
-    """Requests are served by rules of their own: what steps alone look at would be passed over in silence."""
+    """Requests are served by rules of their own: what steps alone look at would be ignored."""
     if not isinstance(scenario.workload, RequestSpec):
         return
     for section, spec, names in (

@@ -53,9 +53,11 @@ def serves_requests(scenario: Scenario) -> Iterator[Finding]:
 def serving_tiers(scenario: Scenario) -> Iterator[Finding]:
     """The tiers that serving names are there, and can be what they are named for."""
     known = [tier.name for tier in scenario.hierarchy.tiers]
-    named: dict[tuple[str, str], str | None] = {
+    warm = scenario.serving.reuse.warm
+    named: dict[tuple[str, ...], str | None] = {
         ("instances", "shared_from"): scenario.serving.instances.shared_from,
         ("reuse", "lookahead_tier"): scenario.serving.reuse.lookahead_tier,
+        ("reuse", "warm", "tier"): None if warm is None else warm.tier,
     }
     for path, name in named.items():
         if name is None:

@@ -59,9 +59,7 @@ class Shape:
 
 
 @st.composite
-def requests(
-    draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: bool = False
-) -> list[Request]:
+def requests(draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: bool = False) -> list[Request]:
     """Up to so many conversations over a few texts; some prompts are of unknown text.
 
     `alone`: each arrives long after all before it have ended.

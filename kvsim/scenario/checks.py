@@ -327,6 +327,7 @@ RULES = (
     Rule(("workload", "serving"), request_checks.serves_requests),
     Rule(("hierarchy.tiers.*.name", "serving"), request_checks.serving_tiers),
     Rule(("serving",), request_checks.serving_shares),
+    Rule(("policy", "execution", "hierarchy.tiers.*.access"), request_checks.without_effect),
     Rule(("workload",), _sparse_reads_something),
     Rule(("workload", "scheme"), _layers),
     Rule(_SHAPE, _mixed),

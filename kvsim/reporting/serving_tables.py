@@ -72,7 +72,7 @@ def print_serving(console: Console, summary: ServingSummary, scenario: Scenario)
 def about_serving(scenario: Scenario) -> str:
     """How requests are served, in a line."""
     spec = scenario.serving
-    parts = [scenario.workload.kind]
+    parts: list[str] = [scenario.workload.kind]
     if spec.instances.count > 1:
         apart = f", {spec.instances.prefill} for prompts" if spec.instances.prefill else ""
         parts.append(f"{spec.instances.count} instances{apart} ({spec.instances.routing})")

@@ -16,13 +16,15 @@ from kvsim.reporting.text import TimeUnit, duration_text, time_unit
 from kvsim.sim.serving.result import ServingResult
 from kvsim.units import TICKS_PER_SECOND
 
-__all__ = ["hits_figure", "latencies_figure", "load_figure", "phases_figure"]
+__all__ = ["LEGEND_BELOW", "hits_figure", "latencies_figure", "load_figure", "phases_figure"]
 
 LOAD_BINS = 240
 HIT_BINS = 120
 MAX_REQUEST_BARS = 160
 _POINTS = 400
 _PANEL_PX, _GAP_PX = 120, 44
+LEGEND_BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
+"""For legends of many entries, which would run into the buttons above the figure on a narrow screen."""
 Floats = NDArray[np.float64]
 
 
@@ -32,22 +34,23 @@ def load_figure(result: ServingResult) -> go.Figure:
     end = max(result.makespan_ticks, 1)
     unit = time_unit(end / TICKS_PER_SECOND)
     edges = np.linspace(0, end, LOAD_BINS + 1)
+    coarse = edges[:: LOAD_BINS // _bins(result.requests, LOAD_BINS)]
     arrival, admitted, ended = of.column("arrival"), of.column("admitted"), of.column("end")
     table = result.records.iterations
     decoding = _mean_count(table.column("start"), table.column("end"), edges, table.column("decoding"))
-    width_s = end / LOAD_BINS / TICKS_PER_SECOND
+    width_s = float(coarse[1]) / TICKS_PER_SECOND
     panels: list[tuple[str, list[tuple[str, str, Floats]]]] = [
         (
-            "requests a second",
+            "requests/s",
             [
-                ("arrive", palette.CLASS_COLOURS["write_back"], np.histogram(arrival, edges)[0] / width_s),
-                ("end", palette.CLASS_COLOURS["prefetch"], np.histogram(ended, edges)[0] / width_s),
+                ("arrive", palette.CLASS_COLOURS["write_back"], np.histogram(arrival, coarse)[0] / width_s),
+                ("end", palette.CLASS_COLOURS["prefetch"], np.histogram(ended, coarse)[0] / width_s),
             ],
         ),
         (
-            "requests in the system",
+            "requests",
             [
-                ("queue for admission", PHASE_COLOURS["memory"], _mean_count(arrival, admitted, edges)),
+                ("queue", PHASE_COLOURS["memory"], _mean_count(arrival, admitted, edges)),
                 ("admitted", palette.QUIET_INK, _mean_count(admitted, ended, edges)),
             ],
         ),
@@ -55,26 +58,31 @@ def load_figure(result: ServingResult) -> go.Figure:
     ]
     plot = len(panels) * (_PANEL_PX + _GAP_PX)
     figure = new_figure(plot + 60, margin={"t": 10, "b": 50, "l": 70}, showlegend=False, hovermode="x")
-    middles = (edges[:-1] + edges[1:]) / 2 / unit.ticks
     for index, (title, curves) in enumerate(panels):
         top = 1 - (index * (_PANEL_PX + _GAP_PX) + _GAP_PX) / plot
         _load_panel(figure, index, len(panels), (top - _PANEL_PX / plot, top), unit, end)
-        named = " and ".join(
+        named = " ".join(
             f'<span style="color:{colour}">● {name}</span>' for name, colour, _ in curves if len(curves) > 1
         )
         _panel_title(figure, top, f"<b>{title}</b>" + (f": {named}" if named else ""))
         axes = {"xaxis": f"x{index + 1 if index else ''}", "yaxis": f"y{index + 1 if index else ''}"}
         for name, colour, values in curves:
             figure.add_scatter(
-                x=middles,
-                y=values,
+                x=np.linspace(0, end, values.size + 1) / unit.ticks,
+                y=np.append(values, values[-1]),
                 mode="lines",
-                line={"shape": "hvh", "width": 1.5, "color": colour},
+                line={"shape": "hv", "width": 1.5, "color": colour},
                 name=name,
                 hovertemplate="%{y:.4~g} " + name + "<extra></extra>",
                 **axes,
             )
     return figure
+
+
+def _bins(requests: int, most: int) -> int:
+    """So few bins that there are some requests in each, a divisor of the most."""
+    wanted = min(max(requests // 4, most // 10), most)
+    return next(bins for bins in range(wanted, 0, -1) if most % bins == 0)
 
 
 def _load_panel(
@@ -129,7 +137,7 @@ def latencies_figure(result: ServingResult, summary: ServingSummary) -> go.Figur
         400,
         xaxis={"type": "log", "title": {"text": "time (logarithmic)"}},
         yaxis={"title": {"text": "share at or below (%)"}, "range": [0, 102], "fixedrange": True},
-        legend={"y": 1.02},
+        legend=LEGEND_BELOW,
     )
     for name, colour, of, values, shares in curves:
         if values.size:
@@ -144,14 +152,20 @@ def latencies_figure(result: ServingResult, summary: ServingSummary) -> go.Figur
             )
     seen = np.concatenate([values for *_, values, _ in curves if values.size] or [np.ones(1)])
     low, high = np.floor(np.log10(seen.min())), np.ceil(np.log10(seen.max()))
-    ticks = [10.0**power for power in range(int(low), int(high) + 1)]
+    powers = range(int(low), int(high) + 1)
     figure.update_xaxes(
         range=[float(np.log10(seen.min())) - 0.1, float(np.log10(seen.max())) + 0.1],
-        tickvals=ticks,
-        ticktext=[duration_text(tick) for tick in ticks],
+        tickvals=[10.0**power for power in powers],
+        ticktext=[_decade_text(power) for power in powers],
     )
     _objective_lines(figure, summary)
     return figure
+
+
+def _decade_text(power: int) -> str:
+    """A power of ten in seconds, such as `10 ms`."""
+    unit = time_unit(10.0**power)
+    return f"{round(10.0**power / unit.length_s):,} {unit.name}"
 
 
 def _steps(ticks: Ticks) -> tuple[Floats, Floats]:
@@ -178,14 +192,16 @@ def _objective_lines(figure: go.Figure, summary: ServingSummary) -> None:
     for row, (name, limit) in enumerate(summary.objectives_s.items()):
         if not limit:
             continue
+        low, high = figure.layout.xaxis.range
+        right = (np.log10(limit) - low) / (high - low) > 0.75
         figure.add_vline(x=limit, line={"color": colours[name], "width": 1, "dash": "dot"})
         figure.add_annotation(
             x=float(np.log10(limit)),
             yref="paper",
             y=0.04 + 0.08 * row,
             yanchor="bottom",
-            xanchor="left",
-            xshift=3,
+            xanchor="right" if right else "left",
+            xshift=-3 if right else 3,
             showarrow=False,
             text=f"{name.upper()} ≤ {duration_text(limit)}",
             font={"size": 11, "color": colours[name]},
@@ -206,14 +222,14 @@ def phases_figure(result: ServingResult) -> go.Figure:
     }
     highest = max(float(np.sum(list(means.values()), axis=0).max()), 0.0)
     unit = time_unit(highest / TICKS_PER_SECOND)
-    many = f" (each bar: mean of {size} requests)" if size > 1 else ""
+    many = f" (mean of {size})" if size > 1 else ""
     figure = new_figure(
         420,
         barmode="stack",
-        xaxis={"title": {"text": f"request, in order of arrival{many}"}},
+        xaxis={"title": {"text": f"request, by arrival{many}"}},
         yaxis={"title": {"text": f"time per request ({unit.name})"}, "rangemode": "tozero"},
         hovermode="x unified",
-        legend={"itemclick": "toggle"},
+        legend={"itemclick": "toggle", **LEGEND_BELOW},
     )
     for phase in ("compute", *PHASES[:-1]):
         mean = means[phase]
@@ -234,11 +250,12 @@ def hits_figure(result: ServingResult) -> go.Figure:
     of = result.records.requests
     end = max(int(of.column("admitted").max(initial=0)), 1)
     unit = time_unit(end / TICKS_PER_SECOND)
-    edges = np.linspace(0, end, HIT_BINS + 1)
-    place = np.clip(np.searchsorted(edges, of.column("admitted"), side="right") - 1, 0, HIT_BINS - 1)
+    bins = _bins(result.requests, HIT_BINS)
+    edges = np.linspace(0, end, bins + 1)
+    place = np.clip(np.searchsorted(edges, of.column("admitted"), side="right") - 1, 0, bins - 1)
     tiers = [tier.name for tier in result.scenario.hierarchy.tiers]
-    blocks = _binned(of.column("blocks"), place)
-    counts = {tier: _binned(of.column(f"found_{level}"), place) for level, tier in enumerate(tiers)}
+    blocks = _binned(of.column("blocks"), place, bins)
+    counts = {tier: _binned(of.column(f"found_{level}"), place, bins) for level, tier in enumerate(tiers)}
     counts[NOWHERE] = blocks - sum(counts.values())
     figure = new_figure(
         340,
@@ -246,6 +263,7 @@ def hits_figure(result: ServingResult) -> go.Figure:
         xaxis={"title": {"text": f"time of admission ({unit.name})"}, "range": [0, end / unit.ticks]},
         yaxis={"title": {"text": "blocks of prompts (%)"}, "range": [0, 100], "fixedrange": True},
         hovermode="x unified",
+        legend=LEGEND_BELOW,
     )
     colours = tier_colours(tiers)
     there = blocks > 0
@@ -254,7 +272,7 @@ def hits_figure(result: ServingResult) -> go.Figure:
         figure.add_bar(
             x=middles,
             y=(count[there] / blocks[there]) * 100,
-            width=end / HIT_BINS / unit.ticks,
+            width=end / bins / unit.ticks,
             name=tier,
             marker={"color": colours[tier], "line": {"width": 0}},
             hovertemplate="%{y:.3~g} %",
@@ -262,7 +280,7 @@ def hits_figure(result: ServingResult) -> go.Figure:
     return figure
 
 
-def _binned(values: Ticks, place: NDArray[np.int64]) -> Floats:
-    counts = np.zeros(HIT_BINS)
+def _binned(values: Ticks, place: NDArray[np.int64], bins: int) -> Floats:
+    counts = np.zeros(bins)
     np.add.at(counts, place, values)
     return counts

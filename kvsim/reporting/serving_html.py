@@ -10,7 +10,7 @@ from kvsim.reporting.figures import lanes_figure
 from kvsim.reporting.html import HOW_TIERS, NO_EVENTS, NO_TRANSFERS, document, head, section, table
 from kvsim.reporting.serving_figures import hits_figure, latencies_figure, load_figure, phases_figure
 from kvsim.reporting.serving_tables import about_serving
-from kvsim.reporting.serving_text import LATENCIES, objectives_text, serving_verdict
+from kvsim.reporting.serving_text import LATENCIES, objectives_text, serving_verdict, tier_rows
 from kvsim.reporting.serving_timeline import serving_timeline
 from kvsim.reporting.style import embed
 from kvsim.reporting.text import (
@@ -154,21 +154,18 @@ def _tier_table(summary: ServingSummary) -> str:
     heads = ["tier", "blocks found here", "evictions", "lost", "read", "written", "peak", "capacity"]
     rows = [
         [
-            tier,
-            percent_text(summary.tier_hit_rate[tier]) if tier in summary.tier_hit_rate else "",
+            title.strip(),
+            found,
             count_text(summary.evictions_by_tier[tier]),
             count_text(summary.discards_by_tier[tier]),
             bytes_text(summary.read_bytes[tier]),
             bytes_text(summary.written_bytes[tier]),
-            bytes_text(peak),
+            bytes_text(summary.peak_bytes[tier]),
             bytes_text(summary.capacity_bytes[tier]),
         ]
-        for tier, peak in summary.peak_bytes.items()
-    ]
-    rows += [
-        [tier, percent_text(rate), *[""] * 6]
-        for tier, rate in summary.tier_hit_rate.items()
-        if tier not in summary.peak_bytes
+        if tier is not None
+        else [title, found, *[""] * 6]
+        for title, found, tier in tier_rows(summary)
     ]
     return table(heads, rows)
 

@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from kvsim.analysis.frames import CLASS_NAMES
 from kvsim.analysis.intervals import Ticks, binned_cover, merge
 from kvsim.reporting import palette
+from kvsim.reporting.serving_figures import LEGEND_BELOW
 from kvsim.reporting.style import new_figure
 from kvsim.reporting.text import TimeUnit, bytes_text, class_title, count_text, duration_text, time_unit
 from kvsim.sim.serving.result import ServingResult
@@ -57,7 +58,8 @@ def serving_timeline(result: ServingResult) -> go.Figure:
         _ROW_PX * max(len(rows), 1) + 130,
         barmode="overlay",
         hovermode="closest",
-        margin={"l": 130, "t": 62, "b": 52},
+        margin={"l": 130, "t": 34, "b": 52},
+        legend=LEGEND_BELOW,
         xaxis={"title": {"text": f"time ({unit.name})"}, "range": [0, end / unit.ticks]},
         yaxis={
             "type": "category",

@@ -1,4 +1,4 @@
-"""`kvsim trace`: look at page traces, convert them, make them, and ask what a cache would make of them.
+"""`kvsim trace`: look at traces, convert them, make them, and ask what a cache would make of them.
 
 Results go to standard output, the rest to standard error; exit code 2 means that something is wrong with
 the input or cannot be written.
@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from kvsim.reported import reported
+from kvsim.trace_files import (
+    request_reader,
+    tell_left_out,
+    trace_rows,
+    workload_rows,
+    write_pages,
+    write_requests,
+)
 
 if TYPE_CHECKING:
     from rich.table import Table
 
     from kvsim.scenario.scenario import Scenario
-    from kvsim.workloads.page_trace import Format, PageRow
+    from kvsim.workloads.page_trace import PageRow
 
 __all__ = ["app"]
 
@@ -29,7 +37,7 @@ WIDEST = 1000
 
 app = typer.Typer(
     name="trace",
-    help="Inspect, convert and generate page traces; miss ratio against capacity, reuse and locality.",
+    help="Inspect, convert and generate traces; miss ratio against capacity, reuse and locality.",
     no_args_is_help=True,
 )
 
@@ -42,6 +50,24 @@ class TraceFormat(StrEnum):
     jsonl = "jsonl"
     oracle_general = "oracle_general"
     mooncake = "mooncake"
+    bailian = "bailian"
+    azure = "azure"
+    burstgpt = "burstgpt"
+    llmservingsim = "llmservingsim"
+
+
+class WrittenFormat(StrEnum):
+    """How a trace file is to be written."""
+
+    auto = "auto"
+    csv = "csv"
+    jsonl = "jsonl"
+    oracle_general = "oracle_general"
+    mooncake = "mooncake"
+    burstgpt = "burstgpt"
+    mlperf_storage = "mlperf_storage"
+    page_csv = "page_csv"
+    page_jsonl = "page_jsonl"
 
 
 class PageClasses(StrEnum):
@@ -55,36 +81,54 @@ class PageClasses(StrEnum):
 
 _Trace = Annotated[
     Path,
-    typer.Argument(metavar="TRACE", help="Page trace: csv, jsonl, oracleGeneral, or Mooncake's requests."),
+    typer.Argument(metavar="TRACE", help="Trace of pages (csv, jsonl, oracleGeneral) or of requests."),
 ]
 _FormatOption = Annotated[
-    TraceFormat, typer.Option("--format", help="How the trace is written; auto: as its name says.")
+    TraceFormat,
+    typer.Option("--format", help="How it is written; auto: as its first line, or its name, says."),
 ]
 _Overrides = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=VALUE", help="Change one value, such as 'workload.length=10000'."),
 ]
 _Seed = Annotated[int | None, typer.Option(min=0, help="Seed of the random numbers.")]
-_Steps = Annotated[int | None, typer.Option(min=1, help="Take the first steps only.")]
+_Steps = Annotated[int | None, typer.Option(min=1, help="Take the first steps, or requests, only.")]
 _OutFile = Annotated[
     Path, typer.Argument(metavar="OUT", help="File to write, such as x.csv, x.jsonl.gz, x.oracleGeneral.")
 ]
-_ToOption = Annotated[TraceFormat, typer.Option("--to", help="How to write it; auto: as its name says.")]
+_ToOption = Annotated[WrittenFormat, typer.Option("--to", help="How to write it; auto: as its name says.")]
+_BlockTokens = Annotated[
+    int | None, typer.Option(min=1, help="Tokens of a block, of requests. Default: as the format has.")
+]
+_Skip = Annotated[
+    bool, typer.Option("--skip", help="Leave out requests that cannot be used, and count them.")
+]
 
 
 @app.command("info")
-def info_command(trace: _Trace, format: _FormatOption = TraceFormat.auto) -> None:
-    """Say what is in a trace: reads, pages, sizes, how often and how soon pages come again."""
+def info_command(
+    trace: _Trace,
+    format: _FormatOption = TraceFormat.auto,
+    block_tokens: _BlockTokens = None,
+    skip: _Skip = False,
+) -> None:
+    """Say what is in a trace: reads, pages, sizes, how often and how soon pages come again; or requests."""
     with reported():
-        from rich.console import Console
         from rich.table import Table
 
+        from kvsim.analysis.request_info import request_info
         from kvsim.analysis.trace_info import trace_info
 
+        reader = request_reader(trace, format.value, block_tokens, skip=skip)
+        if reader is None:
+            found = trace_info(trace_rows(trace, format.value))
+        else:
+            found = request_info(reader.requests(), reader.block_tokens)
+            tell_left_out(reader)
         table = Table(str(trace), "", box=None, pad_edge=False)
-        for name, value in trace_info(_read(trace, format)).items():
+        for name, value in found.items():
             table.add_row(name, value)
-        Console(highlight=False).print(table)
+        _print_wide([table])
 
 
 @app.command("convert")
@@ -92,13 +136,48 @@ def convert_command(
     trace: _Trace,
     out: _OutFile,
     format: Annotated[
-        TraceFormat, typer.Option("--from", help="How the trace is written; auto: as its name says.")
+        TraceFormat,
+        typer.Option("--from", help="How it is written; auto: as its first line, or its name, says."),
     ] = TraceFormat.auto,
-    to: _ToOption = TraceFormat.auto,
+    to: _ToOption = WrittenFormat.auto,
+    block_tokens: _BlockTokens = None,
+    block_bytes: Annotated[
+        str | None, typer.Option(metavar="SIZE", help="Bytes of a block, of requests, such as '2 MB'.")
+    ] = None,
+    skip: _Skip = False,
 ) -> None:
-    """Write a trace in another format."""
+    """Write a trace in another format: pages as pages, requests as requests or as their blocks."""
     with reported():
-        _write(out, _read(trace, format), to)
+        from kvsim.workloads.requests.writers import BlockSize
+
+        reader = request_reader(trace, format.value, block_tokens, skip=skip)
+        if reader is None:
+            write_pages(out, trace_rows(trace, format.value), to.value)
+            return
+        size = BlockSize(reader.block_tokens, _bytes("--block-bytes", block_bytes))
+        write_requests(out, reader.requests(), to.value, size)
+        tell_left_out(reader)
+
+
+@app.command("events")
+def events_command(
+    recording: Annotated[
+        Path, typer.Argument(metavar="RECORDING", help="KV-cache events of vLLM, in msgpack.")
+    ],
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also write the blocks stored as a page trace, by its name."),
+    ] = None,
+) -> None:
+    """Sum up recorded KV-cache events: blocks stored and removed by memory, how many, how long, how often."""
+    with reported():
+        from kvsim.analysis.kv_events import sum_up
+        from kvsim.reporting.kv_events import events_table
+        from kvsim.workloads.requests.kv_events import read_kv_events, stored_pages
+
+        _print_wide([events_table(sum_up(read_kv_events(recording)))])
+        if out is not None:
+            write_pages(out, stored_pages(read_kv_events(recording)), WrittenFormat.auto.value)
 
 
 @app.command("generate")
@@ -114,12 +193,21 @@ def generate_command(
     overrides: _Overrides = None,
     seed: _Seed = None,
     steps: _Steps = None,
-    to: _ToOption = TraceFormat.auto,
+    to: _ToOption = WrittenFormat.auto,
 ) -> None:
-    """Write the page reads of a workload as a trace."""
+    """Write the page reads of a workload as a trace; of a workload of requests the requests."""
     with reported():
+        from kvsim.workloads.requests import asks_requests, make_requests
+        from kvsim.workloads.requests.arrivals import limited
+        from kvsim.workloads.requests.writers import BlockSize
+
         scenario = _scenario_of(source, _changes(overrides, seed))
-        _write(out, _first_steps(_rows_of(scenario), steps), to)
+        if asks_requests(scenario):
+            workload = make_requests(scenario)
+            size = BlockSize(workload.block_tokens, workload.block_bytes)
+            write_requests(out, limited(workload.requests(), steps), to.value, size)
+            return
+        write_pages(out, _first_steps(workload_rows(scenario), steps), to.value)
 
 
 @app.command("reuse")
@@ -138,6 +226,7 @@ def reuse_command(
     window: Annotated[
         int, typer.Option(min=1, help="Pages in the window whose regretted pages are ranked.")
     ] = 64,
+    block_tokens: _BlockTokens = None,
     overrides: _Overrides = None,
     seed: _Seed = None,
     steps: _Steps = None,
@@ -154,11 +243,11 @@ def reuse_command(
 
         changes = _changes(overrides, seed)
         if format is TraceFormat.auto and _names_a_scenario(source):
-            rows = _rows_of(_scenario_of(source, changes), placed=True)
+            rows = workload_rows(_scenario_of(source, changes), placed=True)
         elif changes:
             raise KvsimError(f"{source} is a trace: --set and --seed are for scenarios")
         else:
-            rows = _read(Path(source), format)
+            rows = trace_rows(Path(source), format.value, block_tokens)
         reads = page_reads(_first_steps(rows, steps))
         try:
             found = analyse(reads, by.value, window)
@@ -185,6 +274,7 @@ def mrc_command(
     points: Annotated[
         int, typer.Option(min=2, max=CURVE_POINTS, help="Capacities from one page to all, on a log scale.")
     ] = 16,
+    block_tokens: _BlockTokens = None,
     html: Annotated[Path | None, typer.Option(metavar="FILE", help="Also plot the curves into FILE.")] = None,
 ) -> None:
     """Print the miss ratio of a cache of equal pages at several capacities.
@@ -199,7 +289,7 @@ def mrc_command(
         names = list(EVICTION.names()) if "all" in wanted else wanted
         for name in names:
             EVICTION.get(name)  # an unknown name is told before the trace is read
-        pages = mrc.dense(row.page for row in _read(trace, format))
+        pages = mrc.dense(row.page for row in trace_rows(trace, format.value, block_tokens))
         distinct = int(pages.max()) + 1
         shown = sorted(set(sizes or ())) or mrc.sizes_to_show(distinct, points)
         ratios = {name: mrc.miss_ratios(name, pages, shown) for name in names}
@@ -217,30 +307,14 @@ def mrc_command(
             typer.echo(f"wrote {html}", err=True)
 
 
-def _rows_of(scenario: Scenario, *, placed: bool = False) -> Iterator[PageRow]:
-    """The page reads of a scenario's workload.
+def _bytes(option: str, text: str | None) -> int | None:
+    from kvsim.errors import KvsimError
+    from kvsim.units import parse_bytes
 
-    If `placed`, with the layer and head group of each page where the workload tells them; otherwise with the
-    layer of each access.
-    """
-    from kvsim.workloads import make_workload
-    from kvsim.workloads.base import places_of
-    from kvsim.workloads.page_trace import PageRow
-
-    workload = make_workload(scenario)
-    scalars, size = workload.page_scalars, scenario.scheme.bytes
-    layers = places_of(workload, "page_layers") if placed else None
-    groups = places_of(workload, "page_head_groups") if placed else None
-    line = 0
-    for number, step in enumerate(workload.steps()):
-        for access in step.layers:
-            masses = [None] * len(access.pages) if access.mass is None else access.mass.tolist()
-            for page, mass in zip(access.pages.tolist(), masses, strict=True):
-                line += 1
-                held = size(scalars if isinstance(scalars, int) else int(scalars[page]))
-                layer = access.layer if layers is None else int(layers[page])
-                group = None if groups is None else int(groups[page])
-                yield PageRow(line, number, page, layer, group, bytes=held, mass=mass)
+    try:
+        return None if text is None else parse_bytes(text)
+    except ValueError as error:
+        raise KvsimError(f"{option}: {error}") from None
 
 
 def _names_a_scenario(source: str) -> bool:
@@ -280,19 +354,6 @@ def _scenario_of(source: str, changes: list[str]) -> Scenario:
         f"hierarchy: {{tiers: [{{name: memory, capacity: 1 PB}}]}}\nworkload: {{kind: {source}}}\n"
     )
     return loads(text, changes, checks=(check_policies, check_workload))
-
-
-def _read(trace: Path, format: TraceFormat) -> Iterator[PageRow]:
-    from kvsim.workloads.page_trace import read_pages
-
-    return read_pages(trace, cast("Format", format.value))
-
-
-def _write(out: Path, rows: Iterator[PageRow], format: TraceFormat) -> None:
-    from kvsim.workloads.page_trace import write_pages
-
-    count = write_pages(out, rows, cast("Format", format.value))
-    typer.echo(f"wrote {out}: {count} rows", err=True)
 
 
 def _print_wide(tables: list[Table]) -> None:

@@ -159,3 +159,119 @@ def test_a_bad_row_leaves_no_half_written_file(invoke: Invoke, tmp_path: Path) -
     assert outcome.code == 2
     assert f"{source}:3: step: must be a whole number" in outcome.err
     assert list(tmp_path.iterdir()) == [source]
+
+
+REQUESTS = "arrival_s,input_tokens,output_tokens,blocks\n0,30,2,1;2\n1,20,0,1;3\n2,16,1,1\n"
+
+
+@pytest.fixture
+def requests(tmp_path: Path) -> Path:
+    """Three requests of one prefix; the last has its only block from the first two."""
+    path = tmp_path / "r.csv"
+    path.write_text(REQUESTS)
+    return path
+
+
+def test_info_tells_what_is_in_a_trace_of_requests(invoke: Invoke, requests: Path) -> None:
+    outcome = invoke("trace", "info", requests)
+    assert (outcome.code, outcome.err) == (0, "")
+    told = dict(line.split("  ", 1) for line in outcome.out.splitlines()[1:])
+    told = {name: value.strip() for name, value in told.items()}
+    assert told == {
+        "requests": "3",
+        "time of the arrivals": "2 s",
+        "requests a second": "1",
+        "variation of the gaps": "0",
+        "input tokens": "22.0 on average, p50 20, p99 29, most 30",
+        "output tokens": "1.0 on average, p50 1, p99 1, most 2",
+        "blocks": "5 of 16 tokens",
+        "distinct blocks": "3",
+        "hit rate of a cache without end": "0.4000",
+    }
+
+
+def test_requests_are_converted_to_requests_and_to_block_references(
+    invoke: Invoke, requests: Path, tmp_path: Path
+) -> None:
+    there, back = tmp_path / "r.jsonl", tmp_path / "again.csv.gz"
+    outcome = invoke("trace", "convert", requests, there)
+    told = "its blocks have 16 tokens: say so when it is read (block_tokens)\n"
+    assert (outcome.code, outcome.err) == (0, f"wrote {there}: 3 rows\n{told}")
+    assert invoke("trace", "convert", there, back, "--block-tokens", "16").code == 0
+    infos = [invoke("trace", "info", path).out.splitlines()[1:] for path in (requests, back)]
+    assert [line.split() for line in infos[0]] == [line.split() for line in infos[1]]
+    pages = tmp_path / "r.oracleGeneral"
+    assert invoke("trace", "convert", requests, pages, "--block-bytes", "2 kB").code == 0
+    rows = invoke("trace", "mrc", pages, "--size", "1", "--size", "3").out.splitlines()[1:]
+    # 1 2 1 3 1: one block never hits but for none in a row; three blocks miss the first time only
+    assert [line.split()[1] for line in rows] == ["1.0000", "0.6000"]
+    assert invoke("trace", "mrc", requests, "--size", "1", "--size", "3").out.splitlines()[1:] == rows
+    log = tmp_path / "log.csv"
+    size = ("--block-bytes", "1 MiB")
+    assert invoke("trace", "convert", requests, log, "--to", "mlperf_storage", *size).code == 0
+    assert log.read_text().splitlines()[3] == "1.000000,Read,1048576,Tier-2,block1,Decode"
+
+
+def test_lines_left_out_are_counted_aloud(invoke: Invoke, requests: Path, tmp_path: Path) -> None:
+    requests.write_text(f"{REQUESTS}3,x,1,4\n2.5,1,1,4\n3,,1,4\n")
+    assert f"{requests}:5: input_tokens: must be a whole number of tokens, not text 'x'" in (
+        invoke("trace", "info", requests).err
+    )
+    outcome = invoke("trace", "info", requests, "--skip")
+    told = "left out 2 lines: input_tokens: wrong type 1; input_tokens: is missing 1"
+    assert (outcome.code, outcome.err) == (0, f"{requests}: {told}\n")
+    out = tmp_path / "o.csv"
+    outcome = invoke("trace", "convert", requests, out, "--skip")
+    assert (outcome.code, outcome.err) == (0, f"wrote {out}: 4 rows\n{requests}: {told}\n")
+
+
+def test_generate_writes_the_requests_of_a_scenario(invoke: Invoke, requests: Path, tmp_path: Path) -> None:
+    scenario = tmp_path / "s.yaml"
+    scenario.write_text(
+        "execution: {compute_time: 1 us}\nhierarchy: {tiers: [{name: m, capacity: 1 GB}]}\n"
+        "workload: {kind: requests, path: r.csv, block_bytes: 1 MB, arrivals: {speedup: 2.0}}\n"
+    )
+    out = tmp_path / "o.csv"
+    outcome = invoke("trace", "generate", scenario, out, "--steps", "2")
+    assert (outcome.code, outcome.err) == (0, f"wrote {out}: 2 rows\n")
+    header, *rows = out.read_text().splitlines()
+    assert header.startswith("arrival_s,input_tokens,output_tokens,")
+    assert rows == ["0,30,2,,,,1;2,,", "0.5,20,0,,,,1;3,,"]
+    assert json.loads(invoke("trace", "reuse", scenario, "--json").out)["total"]["reads"] == 5
+
+
+@pytest.mark.parametrize(
+    ("arguments", "reason"),
+    [
+        (("convert", "r.csv", "out"), "out: its name does not tell the format"),
+        (("convert", "r.csv", "o.csv", "--to", "mlperf_storage"), "say how many bytes a block has"),
+        (("convert", "r.csv", "o.csv", "--block-bytes", "2"), "--block-bytes: '2' has no unit"),
+        (("convert", "r.csv", "o.csv", "--to", "burstgpt"), "request 2 has no output"),
+        (("info", "r.csv", "--block-tokens", "512"), "blocks: has 2 ids, but 30 tokens are 1 blocks of 512"),
+        (("info", "r.csv", "--format", "azure"), "TIMESTAMP: the header has no such column"),
+        (("mrc", "a.csv"), "a.csv: its requests do not tell their blocks"),
+        (("convert", "p.csv", "o.csv", "--to", "burstgpt"), "requests cannot be made of page reads"),
+        (
+            ("convert", "r.csv", "o.csv", "--to", "jsonl"),
+            "known: mooncake, csv, burstgpt, mlperf_storage, page_",
+        ),
+        (("events", "gone"), "gone: cannot be read: No such file"),
+    ],
+)
+def test_what_cannot_be_done_with_requests_is_told(
+    invoke: Invoke,
+    requests: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: tuple[str, ...],
+    reason: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "a.csv").write_text(
+        "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00+00:00,4,4\n"
+    )
+    (tmp_path / "p.csv").write_text("step,page\n0,1\n")
+    outcome = invoke("trace", *arguments)
+    assert outcome.code == 2
+    assert reason in outcome.err
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "p.csv", "r.csv"]

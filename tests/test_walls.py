@@ -12,7 +12,7 @@ PACKAGE = Path(__file__).parents[1] / "kvsim"
 FLOORS = {
     "errors": 0, "units": 1, "registry": 1, "randomness": 1,
     "scenario": 2, "policies": 3, "workloads": 3, "sim": 4, "lm": 4,
-    "analysis": 5, "study": 6, "reporting": 7, "api": 8, "reported": 8, "run_bar": 8,
+    "analysis": 5, "study": 6, "reporting": 7, "api": 8, "reported": 8, "run_bar": 8, "trace_files": 8,
     "study_cli": 9, "trace_cli": 9, "explain_cli": 9, "capacity_cli": 9, "tune_cli": 9,
     "catalog_cli": 9, "size_cli": 9, "pool_cli": 9, "capture_cli": 9,
     "answers_cli": 9, "advise_cli": 9, "cli": 10, "__main__": 11,

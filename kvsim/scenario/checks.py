@@ -7,7 +7,7 @@ wrong. A check names the fields it needs, so that it stays silent when one of th
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
-from kvsim.scenario import answers, contention, geometry
+from kvsim.scenario import answers, contention, geometry, request_checks
 from kvsim.scenario.catalog import SchemeSpec
 from kvsim.scenario.number_set import NumberSet
 from kvsim.scenario.requests import RequestSpec
@@ -143,7 +143,7 @@ def _needs_model(scenario: Scenario) -> Iterator[Finding]:
             ("model",),
             f"the workload {work.kind!r} needs a model: its pages hold the model's keys and values",
         )
-    elif isinstance(work, Mooncake) and work.block_bytes is None:
+    elif isinstance(work, (Mooncake, RequestSpec)) and work.block_bytes is None:
         yield ("model",), "the size of a block needs a model, or `workload.block_bytes`"
 
 
@@ -192,7 +192,7 @@ def _not_there(scenario: Scenario, which: int, wanted: NumberSet | None) -> str 
     work, what = scenario.workload, ("layer", "head group")[which]
     if wanted is None:
         return None
-    if isinstance(work, (Zipf, Mooncake)) or (
+    if isinstance(work, (Zipf, Mooncake, RequestSpec)) or (
         isinstance(work, Replay) and work.format in ("mooncake", "oracle_general")
     ):
         told = (
@@ -322,6 +322,12 @@ RULES = (
     Rule(("hierarchy.tiers", "scheme", "policy", "workload", "execution.overlap"), answers.answers),
     Rule(("hierarchy.tiers.*.name", "workload"), contention.weights),
     Rule(("hierarchy.links", "scheme", "hierarchy.tiers.*.scheme"), contention.compute_shares),
+    Rule(("workload",), request_checks.arrivals),
+    Rule(("workload",), request_checks.patterns),
+    Rule(("workload", "serving"), request_checks.serves_requests),
+    Rule(("hierarchy.tiers.*.name", "serving"), request_checks.serving_tiers),
+    Rule(("serving",), request_checks.serving_shares),
+    Rule(("policy", "execution", "hierarchy.tiers.*.access"), request_checks.without_effect),
     Rule(("workload",), _sparse_reads_something),
     Rule(("workload", "scheme"), _layers),
     Rule(_SHAPE, _mixed),

@@ -9,6 +9,7 @@ from itertools import groupby
 from math import ceil, lcm
 
 from kvsim.scenario.catalog import FormatSpec, LlmSpec, SchemeSpec
+from kvsim.scenario.requests import BLOCK_TOKENS, RequestSpec, RequestTrace
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.tiny import tiny_shape
 from kvsim.scenario.workload import (
@@ -28,6 +29,7 @@ __all__ = [
     "SYNTHETIC_LAYERS",
     "SYNTHETIC_SPREAD",
     "Place",
+    "block_tokens",
     "cached_steps",
     "capacity_bytes",
     "context_runs",
@@ -103,7 +105,7 @@ def page_scalars(scenario: Scenario) -> int | None:
         return scalars_of(scenario, work.page_bytes)
     if isinstance(work, Replay):  # what its rows say is known when the trace has been read
         return None if work.page_bytes is None else scalars_of(scenario, work.page_bytes)
-    if isinstance(work, Mooncake) and work.block_bytes is not None:
+    if isinstance(work, (Mooncake, RequestSpec)) and work.block_bytes is not None:
         return scalars_of(scenario, work.block_bytes)
     if isinstance(work, LanguageModel):
         return _share_of_model(scenario, work)
@@ -112,9 +114,20 @@ def page_scalars(scenario: Scenario) -> int | None:
     token = scenario.model.kv_scalars_per_token_layer
     if isinstance(work, Mooncake):
         return work.block_tokens * token * scenario.model.layers
+    if isinstance(work, RequestSpec):
+        tokens = block_tokens(work)
+        return None if tokens is None else tokens * token * scenario.model.layers
     if isinstance(work, (DenseDecode, SparseDecode)):
         return work.page_tokens * token
     return None
+
+
+def block_tokens(work: RequestSpec) -> int | None:
+    """Tokens of a block of a workload of requests; None if only its trace tells."""
+    given: int | None = getattr(work, "block_tokens", None)
+    if given is None and isinstance(work, RequestTrace):
+        return BLOCK_TOKENS.get(work.format)
+    return given
 
 
 def _share_of_model(scenario: Scenario, work: LanguageModel) -> int | None:

@@ -179,7 +179,7 @@ def _locate_trace(root: Node, problems: Problems) -> None:
     """Make the path of a trace absolute; it must be a file."""
     work = root.get("workload")
     kind = work.get("kind") if work is not None else None
-    if work is None or kind is None or kind.value not in ("mooncake", "replay"):
+    if work is None or kind is None or kind.value not in ("mooncake", "replay", "requests"):
         return
     field: Path = ("workload", "path")
     given = work.get("path")

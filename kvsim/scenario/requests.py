@@ -7,7 +7,17 @@ from pydantic import Field
 from kvsim.scenario.base import Count, Number, Spec
 from kvsim.units import Bytes, Duration
 
-__all__ = ["ArrivalSpec", "RequestSpec", "RequestTrace"]
+__all__ = ["BLOCK_TOKENS", "ArrivalSpec", "RequestSpec", "RequestTrace"]
+
+BLOCK_TOKENS = {
+    "mooncake": 512,
+    "bailian": 16,
+    "azure": 16,
+    "burstgpt": 16,
+    "llmservingsim": 16,
+    "csv": 16,
+}
+"""The formats of traces, and the tokens of one block in each unless something else is said."""
 
 
 class ArrivalSpec(Spec):

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from kvsim.scenario.base import Count, Flag, Index, Name, Spec
+from kvsim.scenario.request_patterns import Agents, ChatSessions, MultiTenant, SharedDocuments, Users
 from kvsim.scenario.requests import RequestTrace
 from kvsim.units import Bytes, Duration
 
@@ -371,6 +372,11 @@ WorkloadSpec = Annotated[
     | LanguageModel
     | Mooncake
     | RequestTrace
+    | ChatSessions
+    | SharedDocuments
+    | Agents
+    | Users
+    | MultiTenant
     | Replay
     | Custom,
     Field(discriminator="kind"),

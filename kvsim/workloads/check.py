@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from kvsim.registry import Registry
+from kvsim.scenario.requests import RequestSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.serving import ServingSpec
 from kvsim.scenario.workload import Custom, Mooncake
@@ -29,7 +30,7 @@ def check_workload(scenario: Scenario) -> Iterator[tuple[tuple[str | int, ...], 
             yield ("workload", *(path or ("workload_class",))), message
         if not of_requests and scenario.serving != ServingSpec():
             yield ("serving",), "only a workload of requests is served, not one of steps"
-    if isinstance(work, Mooncake) and work.block_bytes is not None:
+    if isinstance(work, (Mooncake, RequestSpec)) and work.block_bytes is not None:
         size = scenario.scheme.bytes(required_page_scalars(scenario))
         if size != work.block_bytes:
             text = f"{work.block_bytes} bytes are no whole number of {scenario.scheme.name} scalars"

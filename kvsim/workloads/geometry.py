@@ -8,11 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from kvsim.scenario.geometry import page_scalars
+from kvsim.scenario.requests import RequestSpec
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import DenseDecode, SparseDecode
 from kvsim.workloads.base import Pages
 
-__all__ = ["DecodeGeometry", "required_page_scalars"]
+__all__ = ["DecodeGeometry", "request_block_bytes", "required_page_scalars"]
 
 
 def required_page_scalars(scenario: Scenario) -> int:
@@ -21,6 +22,18 @@ def required_page_scalars(scenario: Scenario) -> int:
     if scalars is None:
         raise ValueError(f"workload {scenario.workload.kind!r} needs a model")
     return scalars
+
+
+def request_block_bytes(scenario: Scenario, block_tokens: int) -> int:
+    """Bytes of a block of so many tokens in a workload of requests: those of its spec, or all layers of the
+    model's KV. ValueError if they need a model and the scenario has none."""
+    work = scenario.workload
+    if isinstance(work, RequestSpec) and work.block_bytes is not None:
+        return work.block_bytes
+    if scenario.model is None:
+        raise ValueError(f"workload {work.kind!r} needs a model")
+    token = scenario.model.kv_scalars_per_token_layer * scenario.model.layers
+    return scenario.scheme.bytes(block_tokens * token)
 
 
 @dataclass(frozen=True, slots=True)

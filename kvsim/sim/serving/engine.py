@@ -27,6 +27,7 @@ from kvsim.sim.serving.cache import BlockCache
 from kvsim.sim.serving.choice import cheaper, never
 from kvsim.sim.serving.future import RequestFuture
 from kvsim.sim.serving.instance import Instance
+from kvsim.sim.serving.loops import Loops
 from kvsim.sim.serving.machine import expanded, paths
 from kvsim.sim.serving.moves import Move, Mover
 from kvsim.sim.serving.records import ServingRecords
@@ -79,6 +80,7 @@ class ServingSimulation:
         self.cache.future = self._future()
         self._warm_up()
         self.router = Router(scenario.serving.instances, self.instances, workload.block_tokens)
+        self.loops = Loops(self._arrive_after)
         self.arrived = 0
         self.ended = 0
         self.last_end = 0
@@ -196,10 +198,10 @@ class ServingSimulation:
     def _all_requests(self) -> Iterator[Request]:
         """In order of the workload, each follow-up after the request before it."""
         for head in self.workload.requests():
-            request: Request | None = head
-            while request is not None:
-                yield request
-                request = request.follow_up
+            yield from _with_all_that_follow(head)
+
+    def _arrive_after(self, wait: int, request: Request) -> None:
+        schedule(self.env, wait, lambda _event: self._arrive(request))
 
     def _granted(self, tenant: object) -> None:
         if isinstance(tenant, Sequence):
@@ -259,9 +261,7 @@ class ServingSimulation:
         self.last_end = now
         self.ended += 1
         self._write_down(sequence, now)
-        if request.follow_up is not None:
-            following = request.follow_up
-            schedule(self.env, following.arrival_ticks, lambda _event: self._arrive(following))
+        self.loops.ended(request)
         if self.ended % 1024 == 0:
             self.records.pack()
         if self._progress is not None:
@@ -325,3 +325,12 @@ class ServingSimulation:
             read_bytes=store.read_bytes,
             written_bytes=store.written_bytes,
         )
+
+
+def _with_all_that_follow(head: Request) -> Iterator[Request]:
+    request: Request | None = head
+    while request is not None:
+        yield request
+        for fork in request.forks:
+            yield from _with_all_that_follow(fork)
+        request = request.follow_up

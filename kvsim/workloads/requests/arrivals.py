@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from fractions import Fraction
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import TypeVar
 
 import numpy as np
@@ -70,22 +70,28 @@ def jittered(
 
 
 def _turns(request: Request) -> int:
-    turns, turn = 1, request.follow_up
+    turns, turn = 1 + sum(map(_turns, request.forks)), request.follow_up
     while turn is not None:
-        turns, turn = turns + 1, turn.follow_up
+        turns, turn = turns + 1 + sum(map(_turns, turn.forks)), turn.follow_up
     return turns
 
 
 def _cut(request: Request, turns: int) -> Request:
-    """The first so many turns of a closed loop, in copies."""
-    loop = [request]
-    while len(loop) < turns and loop[-1].follow_up is not None:
-        loop.append(loop[-1].follow_up)
-    rest: Request | None = None
-    for turn in reversed(loop):
-        rest = replace(turn, follow_up=rest)
-    assert rest is not None
-    return rest
+    """The first so many turns of a closed loop, in copies; what a turn forks comes before its follow-up."""
+    loop: list[Request] = []
+    turn: Request | None = request
+    while turn is not None and turns:
+        turns -= 1
+        forks = []
+        for fork in turn.forks:
+            if turns:
+                forks.append(_cut(fork, turns))
+                turns -= _turns(forks[-1])
+        loop.append(replace(turn, follow_up=None, forks=tuple(forks)))
+        turn = turn.follow_up
+    for before, after in pairwise(loop):
+        before.follow_up = after
+    return loop[0]
 
 
 def _as_recorded(

@@ -36,7 +36,10 @@ class Request:
     priority: int = 0
     """Higher goes first where `serving.order` looks at it."""
     follow_up: Request | None = None
-    """The next turn of a closed loop: it arrives `arrival_ticks` after this one has ended."""
+    """The next turn of a closed loop: it arrives `arrival_ticks` after this one has ended, or, if there are
+    `forks`, after all of them and of their own follow-ups have."""
+    forks: Sequence[Request] = ()
+    """More that arrive, each its own `arrival_ticks`, after this one has ended, beside each other."""
 
 
 class RequestWorkload(Protocol):

@@ -212,8 +212,6 @@ def _not_there(scenario: Scenario, which: int, wanted: NumberSet | None) -> str 
 def _room(scenario: Scenario) -> Iterator[Finding]:
     """A page fits every tier, and the pages of a layer fit tier 0 together."""
     tiers = scenario.hierarchy.tiers
-    if isinstance(scenario.workload, RequestSpec):
-        return  # what a block takes is known when its trace has been opened
     for index, tier in enumerate(tiers):
         path = ("hierarchy", "tiers", index, "capacity")
         page, capacity = geometry.page_bytes(scenario, index), geometry.capacity_bytes(scenario, index)

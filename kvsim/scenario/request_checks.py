@@ -131,7 +131,7 @@ def _pattern(pattern: PatternSpec) -> Iterator[tuple[str, str]]:
 
 
 def without_effect(scenario: Scenario) -> Iterator[Finding]:
-    """Requests are served by rules of their own: what steps alone look at would be passed over in silence."""
+    """Requests are served by rules of their own: what steps alone look at would be ignored."""
     if not isinstance(scenario.workload, RequestSpec):
         return
     for section, spec, names in (
@@ -159,7 +159,7 @@ def without_effect(scenario: Scenario) -> Iterator[Finding]:
 
 _OF_STEPS = {
     "policy": ("prefetch", "placement", "lossy", "decision_time", "decision_time_per_page"),
-    "execution": ("overlap", "depth", "tile", "in_place", "weights", "max_steps"),
+    "execution": ("overlap", "depth", "tile", "in_place", "max_steps"),
     "dma": ("max_in_flight", "classes", "prefetch_limit", "prefetch_queue", "pressure"),
 }
 """Fields that mean nothing where requests are served."""

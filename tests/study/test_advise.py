@@ -81,6 +81,38 @@ def test_each_choice_rests_on_the_rows_of_the_longest_context(results: Path) -> 
     assert all(row.context_tokens == 1024 for option in advice.options for row in option.evidence)
 
 
+def test_what_was_measured_in_some_of_the_tasks_alone_is_not_advised(results: Path) -> None:
+    """A longer context with one of the two tasks says nothing of the other, nor does a row of a strategy."""
+    with results.open("a") as file:
+        file.write("base,recall,1536,full,1,1.0,,\nbase,recall,1024,fp8,1,1.0,,\n")
+    advice = advise(Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=1.0), results)
+    assert {row.context_tokens for option in advice.options for row in option.evidence} == {1024}
+    assert {option.strategy for option in advice.options} == {strategy for strategy, _ in ROWS}
+
+
+def test_of_equal_time_and_bytes_the_one_that_loses_less_is_first(results: Path) -> None:
+    """Two bits scaled in two ways take the same; the first by name finds fewer facts."""
+    with results.open("a") as file:
+        for task in ("recall", "multi_hop"):
+            file.write(f"base,{task},1024,channel_int2,1,0.1,,\n")
+    advice = advise(Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=1.0), results)
+    two_bits = [option for option in advice.options if option.strategy.endswith("int2")]
+    assert [option.strategy for option in two_bits] == ["int2", "channel_int2"]
+    assert len({(option.token_time_s, option.kv_bytes) for option in two_bits}) == 1
+
+
+def test_tokens_that_are_kept_as_they_are_take_their_bytes(results: Path) -> None:
+    """36 of 1,024 tokens in 16 bits, the others in 2: 2 + 14 * 36 / 1024 bits a scalar."""
+    with results.open("a") as file:
+        for task in ("recall", "multi_hop"):
+            file.write(f"base,{task},1024,int2_exact,1,0.9,,\n")
+    need = Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=1.0)
+    found = {option.strategy: option for option in advise(need, results).options}
+    plain, exact = found["int2"], found["int2_exact"]
+    assert exact.kv_bytes / plain.kv_bytes == pytest.approx(1 + 7 * 36 / 1024, rel=1e-5)
+    assert exact.token_time_s > plain.token_time_s
+
+
 @pytest.mark.parametrize("gpu", sorted(catalog("gpus")))
 def test_every_gpu_of_the_catalog_can_be_asked_about(results: Path, gpu: str) -> None:
     assert advise(Need("dialogue", gpu, "llama-3.2-1b", 4096), results).options

@@ -47,7 +47,7 @@ _PAGE_TOKENS: Final = 256
 _STEPS: Final = 6
 _BENCHMARK_PAGE_TOKENS: Final = 16
 """Tokens of a page of the benchmark."""
-_EXACT_TOKENS: Final = {"int2_exact": 36}
+_EXACT_TOKENS: Final = {"int2_exact": 36, "int2_token": 31}
 """Tokens, the first and the newest, that a strategy of the benchmark leaves in fp16."""
 
 
@@ -104,8 +104,8 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Options that lose no more than allowed, the fastest first; of equals the one that keeps fewer bytes,
-    then the one that loses less."""
+    """Options that lose no more than allowed, the fastest first; of equals the one that keeps fewer bytes.
+    Left out are those that are no faster and no smaller than another one, which loses less."""
 
     need: Need
     options: tuple[Option, ...]
@@ -142,7 +142,7 @@ def advise(need: Need, results: Path | None = None) -> Advice:
     good = [option for option in found if _is_good(option, need.loss)]
     return Advice(
         need,
-        tuple(sorted(good, key=lambda one: (one.token_time_s, one.kv_bytes, one.loss, one.strategy))),
+        tuple(_ranked(good)),
         tuple(
             sorted(
                 (one for one in found if not _is_good(one, need.loss)),
@@ -152,6 +152,21 @@ def advise(need: Need, results: Path | None = None) -> Advice:
         weights,
         free,
     )
+
+
+def _ranked(options: Iterable[Option]) -> list[Option]:
+    """The fastest first, without those that an earlier one stands for: it is no larger and loses less, or is
+    alike and rests on more rows or is simpler."""
+    order = {
+        (one.token_time_s, one.kv_bytes, one.loss, -len(one.evidence), -one.budget, one.strategy): one
+        for one in options
+    }
+    found: dict[tuple[float, int, float], Option] = {}
+    for key, option in sorted(order.items()):
+        better = any(size <= option.kv_bytes and loss < option.loss for _, size, loss in found)
+        if not better:
+            found.setdefault(key[:3], option)
+    return list(found.values())
 
 
 def _is_good(option: Option, most: float) -> bool:

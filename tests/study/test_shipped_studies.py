@@ -27,7 +27,7 @@ PARTS = {
         "lm": "small",
         "context": "512",
         "task": "recall,text",
-        "strategy": "full,h2o,quest_8,int4,int2",
+        "strategy": "h2o,quest_8,int2",
         "budget": "1,0.25",
     },
 }

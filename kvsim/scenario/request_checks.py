@@ -69,8 +69,8 @@ def serving_tiers(scenario: Scenario) -> Iterator[Finding]:
     if warm is not None:
         named["reuse", "warm", "tier"] = warm.tier
     if scenario.serving.reuse.lookup == "in_turn" and len(known) > 1:
-        path = ("serving", "reuse", "lookup")
-        yield path, f"blocks are looked up in turn in a flat cache: one tier, not {len(known)}"
+        text = f"blocks are looked up in turn in a flat cache: one tier, not {len(known)}"
+        yield ("serving", "reuse", "lookup"), text
     for path, name in named.items():
         if name is None:
             continue

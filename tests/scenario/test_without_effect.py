@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kvsim.errors import ScenarioError
+from kvsim.scenario.base import Spec
 from kvsim.scenario.execution import DmaSpec, ExecutionSpec
 from kvsim.scenario.loader import loads_mapping
 from kvsim.scenario.policy import PolicySpec
@@ -61,7 +62,7 @@ def test_the_scenario_is_right_without_them() -> None:
 
 
 def test_every_field_of_these_sections_is_either_looked_at_or_tried_here() -> None:
-    sections = {"policy": PolicySpec, "execution": ExecutionSpec, "execution.dma": DmaSpec}
+    sections: dict[str, type[Spec]] = {"policy": PolicySpec, "execution": ExecutionSpec, "execution.dma": DmaSpec}
     tried = {re.sub(r"(dma\.classes).*", r"\1", field) for field in OTHERS}
     for section, spec in sections.items():
         fields = {f"{section}.{name}" for name in spec.model_fields}

@@ -208,6 +208,7 @@ class BlockCache:
                 source.remove(block)
             freed = len(run) * source.block_bytes
         move = Move(run, source, target, cls, request, freed=freed)
+        move.settled = not kept
         target.add(run[::-1], partition, move)
         if kept:
 

@@ -8,16 +8,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from kvsim.api import Run, load, run
+    from kvsim.api import Run, ServingRun, load, run
 
-__all__ = ["Run", "__version__", "load", "run"]
+__all__ = ["Run", "ServingRun", "__version__", "load", "run"]
 
 __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
     """Import the API on first use: every floor of the package imports this module, and `--help` is quick."""
-    if name in {"Run", "load", "run"}:
+    if name in {"Run", "ServingRun", "load", "run"}:
         from kvsim import api
 
         return getattr(api, name)

@@ -6,21 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from kvsim.analysis.frames import Frames, frames
 from kvsim.analysis.metrics import Summary, summarise
+from kvsim.analysis.serving import ServingSummary, summarise_serving
+from kvsim.analysis.serving_frames import iterations_frame, moves_frame, requests_frame
+from kvsim.analysis.summaries import AnyResult
 from kvsim.errors import Problem, ScenarioError
 from kvsim.policies import check_policies
 from kvsim.scenario import loader
 from kvsim.scenario.checks import cross_check
 from kvsim.scenario.scenario import Scenario
-from kvsim.sim.engine import simulate
 from kvsim.sim.result import RunResult
+from kvsim.sim.run import run_scenario
+from kvsim.sim.serving.result import ServingResult
 from kvsim.workloads import check_workload
 
-__all__ = ["Run", "load", "run"]
+__all__ = ["Run", "ServingRun", "finished", "load", "run"]
 
 
 @dataclass(frozen=True)
@@ -89,6 +94,54 @@ class Run:
         return frames(self.result)
 
 
+@dataclass(frozen=True)
+class ServingRun:
+    """A finished run of requests: its summary and, made on first use, its records as pandas tables.
+
+    Times are seconds and sizes bytes, with the unit in the column name. With `execution.records: summary`
+    `transfers` has no rows.
+    """
+
+    result: ServingResult
+    """Records and counters as the engine left them, in ticks (picoseconds) and bytes."""
+
+    @property
+    def scenario(self) -> Scenario:
+        """What was simulated, every default filled in."""
+        return self.result.scenario
+
+    @cached_property
+    def summary(self) -> ServingSummary:
+        """The figures of the run: TTFT and TPOT, queueing by cause, hits by tier, links, tenants."""
+        return summarise_serving(self.result)
+
+    @cached_property
+    def requests(self) -> pd.DataFrame:
+        """One row per request: when, how many tokens, what its time went to."""
+        return requests_frame(self.result)
+
+    @cached_property
+    def iterations(self) -> pd.DataFrame:
+        """One row per iteration of an instance, or per several in a row with the same requests."""
+        return iterations_frame(self.result)
+
+    @cached_property
+    def transfers(self) -> pd.DataFrame:
+        """One row per transfer of blocks and hop."""
+        return moves_frame(self.result)
+
+    def write(self, directory: str | Path) -> Path:
+        """Write scenario, summary, tables and report into `directory` and return it, as `Run.write` does."""
+        from kvsim.reporting.output import write_run  # plotly is slow to import and needed only here
+
+        return write_run(self.result, self.summary, directory)
+
+
+def finished(result: AnyResult) -> Run | ServingRun:
+    """A run that is over, to look at."""
+    return ServingRun(result) if isinstance(result, ServingResult) else Run(result)
+
+
 def load(source: str | Path, overrides: Sequence[str] = ()) -> Scenario:
     """Read a scenario and check all that can be checked before a run, policies and workload included.
 
@@ -103,12 +156,15 @@ def run(
     *,
     overrides: Sequence[str] = (),
     progress: Callable[[int], None] | None = None,
-) -> Run:
+) -> Run | Any:
     """Simulate a scenario: one already loaded, the path of a file, or the name of a shipped one.
 
+    Gives a `Run`, or a `ServingRun` where the workload is one of requests (`Any` stands for it, so that type
+    checkers need not be told which it is).
+
     `overrides` as for `load`; they need a file or a name. `progress` is called now and then with the number
-    of steps finished. Raises ScenarioError before anything runs, TraceError on an unusable line of a trace,
-    SimulationError when a step cannot go on, and AuditError when the books of the run do not balance.
+    of steps, or requests, finished. Raises ScenarioError before anything runs, TraceError on an unusable line
+    of a trace, SimulationError when it cannot go on, and AuditError when the books of the run do not balance.
     """
     if isinstance(scenario, Scenario):
         if overrides:
@@ -116,7 +172,7 @@ def run(
         loaded = _verified(scenario)
     else:
         loaded = load(scenario, overrides)
-    return Run(simulate(loaded, progress=progress))
+    return finished(run_scenario(loaded, progress))
 
 
 def _verified(scenario: Scenario) -> Scenario:

@@ -36,7 +36,7 @@ from kvsim.trace_cli import app as trace_app
 from kvsim.tune_cli import tune_command
 
 if TYPE_CHECKING:
-    from kvsim.api import Run
+    from kvsim.api import Run, ServingRun
 
 __all__ = ["app", "main"]
 
@@ -120,14 +120,13 @@ def run_command(source: _Source, overrides: _Overrides = None, out: _Out = None)
     """Simulate one scenario and print where its time went."""
     with reported():
         from kvsim import api
-        from kvsim.sim.engine import simulate
-        from kvsim.workloads import make_workload
+        from kvsim.sim.run import prepare
 
         scenario = api.load(source, overrides or ())
         with _ready_directory(out):
-            workload = make_workload(scenario)
-            with _step_bar(_fewest(workload.total_steps, scenario.execution.max_steps)) as progress:
-                run = api.Run(simulate(scenario, workload, progress))
+            prepared = prepare(scenario)
+            with _run_bar(prepared.counts, prepared.total) as progress:
+                run = api.finished(prepared.run(progress))
             if out is not None:
                 run.write(out)
         _print(run)
@@ -220,10 +219,11 @@ def _ready_directory(directory: Path | None) -> Iterator[None]:
 
 
 @contextmanager
-def _step_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
-    """A progress bar over `total` steps (None: unknown) for runs of more than a second, on a terminal only.
+def _run_bar(counts: str, total: int | None) -> Iterator[Callable[[int], None] | None]:
+    """A progress bar over `total` steps or requests (None: unknown) for runs of more than a second, on a
+    terminal only.
 
-    Yields what the engine calls with the number of finished steps.
+    Yields what the engine calls with the number that is finished.
     """
     if not sys.stderr.isatty():
         yield None
@@ -233,7 +233,7 @@ def _step_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
 
     columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
     bar = Progress(*columns, console=Console(stderr=True), transient=True)
-    steps = bar.add_task("steps", total=total)
+    task = bar.add_task(counts, total=total)
     next_look = monotonic() + BAR_AFTER_S
 
     def show(finished: int) -> None:
@@ -242,7 +242,7 @@ def _step_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
         if now < next_look:  # called after every step, which may take only microseconds
             return
         next_look = now + BAR_EVERY_S
-        bar.update(steps, completed=finished)
+        bar.update(task, completed=finished)
         bar.start()
 
     try:
@@ -252,17 +252,12 @@ def _step_bar(total: int | None) -> Iterator[Callable[[int], None] | None]:
             bar.stop()
 
 
-def _print(run: Run) -> None:
+def _print(run: Run | ServingRun) -> None:
     from rich.console import Console
 
-    from kvsim.reporting.tables import print_summary
+    from kvsim.reporting.serving_tables import print_any
 
-    print_summary(Console(highlight=False), run.summary, run.scenario)
-
-
-def _fewest(*limits: int | None) -> int | None:
-    """The smallest of the limits that are there; None if there is none."""
-    return min((limit for limit in limits if limit is not None), default=None)
+    print_any(Console(highlight=False), run.summary, run.scenario)
 
 
 def _description(path: Path) -> str:

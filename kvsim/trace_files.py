@@ -102,9 +102,12 @@ def _step_rows(scenario: Scenario, placed: bool) -> Iterator[PageRow]:
 
 def write_pages(out: Path, rows: Iterator[PageRow], format: str) -> None:
     """Write page reads, and say how many."""
-    from kvsim.workloads.page_trace import write_pages
+    from kvsim.workloads.page_trace import FORMATS, write_pages
 
-    count = write_pages(out, rows, cast("Format", format.removeprefix("page_")))
+    chosen = format.removeprefix("page_")
+    if chosen not in ("auto", *FORMATS):
+        chosen = "mooncake"  # a format of requests, which is refused
+    count = write_pages(out, rows, cast("Format", chosen))
     typer.echo(f"wrote {out}: {count} rows", err=True)
 
 

@@ -250,6 +250,11 @@ def test_generate_writes_the_requests_of_a_scenario(invoke: Invoke, requests: Pa
         (("info", "r.csv", "--block-tokens", "512"), "blocks: has 2 ids, but 30 tokens are 1 blocks of 512"),
         (("info", "r.csv", "--format", "azure"), "TIMESTAMP: the header has no such column"),
         (("mrc", "a.csv"), "a.csv: its requests do not tell their blocks"),
+        (("convert", "p.csv", "o.csv", "--to", "burstgpt"), "requests cannot be made of page reads"),
+        (
+            ("convert", "r.csv", "o.csv", "--to", "jsonl"),
+            "known: mooncake, csv, burstgpt, mlperf_storage, page_",
+        ),
         (("events", "gone"), "gone: cannot be read: No such file"),
     ],
 )
@@ -265,10 +270,11 @@ def test_what_cannot_be_done_with_requests_is_told(
     (tmp_path / "a.csv").write_text(
         "TIMESTAMP,ContextTokens,GeneratedTokens\n2024-05-10 00:00:00+00:00,4,4\n"
     )
+    (tmp_path / "p.csv").write_text("step,page\n0,1\n")
     outcome = invoke("trace", *arguments)
     assert outcome.code == 2
     assert reason in outcome.err
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "r.csv"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "p.csv", "r.csv"]
 
 
 def test_requests_are_made_up_after_those_of_a_trace(invoke: Invoke, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from kvsim.analysis.attribution import exposure
 from kvsim.analysis.prefetches import FATES, prefetches
 from kvsim.sim.records import CAUSE_COLUMNS, Table, TransferClass
 from kvsim.sim.result import RunResult
+from kvsim.sim.serving.result import ServingResult
 from kvsim.units import TICKS_PER_SECOND
 
 CAUSE_NAMES = CAUSE_COLUMNS
@@ -72,17 +73,18 @@ def frames(result: RunResult) -> Frames:
         steps=_steps(result),
         layers=_layers(result),
         stalls=_stalls(result),
-        transfers=_transfers(result),
+        transfers=transfers_frame(result),
         exposure=_exposure(result),
         prefetches=_prefetches(result),
     )
 
 
-def _seconds(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+def seconds_of(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Times in seconds."""
     return ticks / float(TICKS_PER_SECOND)
 
 
-def _names(codes: NDArray[np.int64], names: Sequence[str]) -> pd.Categorical:
+def names_behind(codes: NDArray[np.int64], names: Sequence[str]) -> pd.Categorical:
     """Names behind numbers; -1 means none and stays empty."""
     return pd.Categorical.from_codes(codes.tolist(), categories=pd.Index(list(names), dtype="str"))
 
@@ -96,11 +98,11 @@ def _steps(result: RunResult) -> pd.DataFrame:
     of = _columns(result.records.steps)
     exposed = sum((of[name] for name in CAUSE_NAMES), start=np.zeros_like(of["start"]))
     data: dict[str, NDArray[Any]] = {"step": of["step"]}
-    data |= {f"{name}_s": _seconds(of[name]) for name in _STEP_TIMES[:3]}
-    data["latency_s"] = _seconds(of["end"] - of["start"])
-    data["response_s"] = _seconds(of["end"] - of["arrival"])
-    data |= {f"{name}_s": _seconds(of[name]) for name in _STEP_TIMES[3:]}
-    data["exposed_s"] = _seconds(exposed)
+    data |= {f"{name}_s": seconds_of(of[name]) for name in _STEP_TIMES[:3]}
+    data["latency_s"] = seconds_of(of["end"] - of["start"])
+    data["response_s"] = seconds_of(of["end"] - of["arrival"])
+    data |= {f"{name}_s": seconds_of(of[name]) for name in _STEP_TIMES[3:]}
+    data["exposed_s"] = seconds_of(exposed)
     data |= {name: of[name] for name in _STEP_COUNTS}
     return pd.DataFrame(data)
 
@@ -111,8 +113,8 @@ def _layers(result: RunResult) -> pd.DataFrame:
         {
             "step": of["step"],
             "layer": of["layer"],
-            "start_s": _seconds(of["start"]),
-            "end_s": _seconds(of["end"]),
+            "start_s": seconds_of(of["start"]),
+            "end_s": seconds_of(of["end"]),
         }
     )
 
@@ -123,12 +125,12 @@ def _stalls(result: RunResult) -> pd.DataFrame:
         {
             "step": of["step"],
             "layer": of["layer"],
-            "cause": _names(of["cause"], CAUSE_NAMES),
-            "lane": _names(of["lane"], [lane.name for lane in result.lanes]),
+            "cause": names_behind(of["cause"], CAUSE_NAMES),
+            "lane": names_behind(of["lane"], [lane.name for lane in result.lanes]),
             "transfer": of["transfer"],
-            "start_s": _seconds(of["start"]),
-            "end_s": _seconds(of["end"]),
-            "exposed_s": _seconds(of["end"] - of["start"]),
+            "start_s": seconds_of(of["start"]),
+            "end_s": seconds_of(of["end"]),
+            "exposed_s": seconds_of(of["end"] - of["start"]),
         }
     )
 
@@ -138,10 +140,10 @@ def _exposure(result: RunResult) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "step": of.step,
-            "lane": _names(of.lane, [lane.name for lane in result.lanes]),
-            "issued_class": _names(of.issued_cls, CLASS_NAMES),
-            "cause": _names(of.cause, CAUSE_NAMES),
-            "exposed_s": _seconds(of.ticks),
+            "lane": names_behind(of.lane, [lane.name for lane in result.lanes]),
+            "issued_class": names_behind(of.issued_cls, CLASS_NAMES),
+            "cause": names_behind(of.cause, CAUSE_NAMES),
+            "exposed_s": seconds_of(of.ticks),
         }
     )
 
@@ -149,7 +151,7 @@ def _exposure(result: RunResult) -> pd.DataFrame:
 def _prefetches(result: RunResult) -> pd.DataFrame:
     """`needed_s` is empty unless the prefetch was late."""
     of = prefetches(result)
-    needed = _seconds(of.needed)
+    needed = seconds_of(of.needed)
     needed[of.needed < 0] = np.nan
     return pd.DataFrame(
         {
@@ -157,46 +159,46 @@ def _prefetches(result: RunResult) -> pd.DataFrame:
             "page": of.page,
             "pages": of.pages,
             "step": of.step,
-            "fate": _names(of.fate, FATES),
+            "fate": names_behind(of.fate, FATES),
             "wasted_pages": of.wasted,
-            "requested_s": _seconds(of.requested),
+            "requested_s": seconds_of(of.requested),
             "needed_s": needed,
-            "arrived_s": _seconds(of.arrived),
-            "waited_s": _seconds(of.waited),
-            "saved_s": _seconds(of.saved),
-            "stolen_s": _seconds(of.stolen),
+            "arrived_s": seconds_of(of.arrived),
+            "waited_s": seconds_of(of.waited),
+            "saved_s": seconds_of(of.saved),
+            "stolen_s": seconds_of(of.stolen),
         }
     )
 
 
-def _transfers(result: RunResult) -> pd.DataFrame:
+def transfers_frame(result: RunResult | ServingResult) -> pd.DataFrame:
     """Left join of transfers and hops by transfer, hops in order of service."""
     move, hop = _columns(result.records.transfers), _columns(result.records.hops)
     tiers = [tier.name for tier in result.tiers]
     left = pd.DataFrame(
         {
             "transfer": move["transfer"],
-            "class": _names(move["cls"], CLASS_NAMES),
-            "issued_class": _names(move["issued_cls"], CLASS_NAMES),
+            "class": names_behind(move["cls"], CLASS_NAMES),
+            "issued_class": names_behind(move["issued_cls"], CLASS_NAMES),
             "page": move["page"],
             "pages": move["pages"],
             "bytes": move["bytes"],
-            "source": _names(move["source"], tiers),
-            "target": _names(move["target"], tiers),
+            "source": names_behind(move["source"], tiers),
+            "target": names_behind(move["target"], tiers),
             "step": move["step"],
-            "requested_s": _seconds(move["requested"]),
-            "granted_s": _seconds(move["granted"]),
-            "arrived_s": _seconds(move["arrived"]),
+            "requested_s": seconds_of(move["requested"]),
+            "granted_s": seconds_of(move["granted"]),
+            "arrived_s": seconds_of(move["arrived"]),
         }
     ).sort_values("transfer", kind="stable")
     order = np.lexsort((hop["start"], hop["transfer"]))
     right = pd.DataFrame(
         {
             "transfer": hop["transfer"][order],
-            "lane": _names(hop["lane"][order], [lane.name for lane in result.lanes]),
-            "queued_s": _seconds(hop["queued"][order]),
-            "start_s": _seconds(hop["start"][order]),
-            "end_s": _seconds(hop["end"][order]),
+            "lane": names_behind(hop["lane"][order], [lane.name for lane in result.lanes]),
+            "queued_s": seconds_of(hop["queued"][order]),
+            "start_s": seconds_of(hop["start"][order]),
+            "end_s": seconds_of(hop["end"][order]),
         }
     )
     joined = left.merge(right, on="transfer", how="left", sort=False)

@@ -8,6 +8,7 @@ import numpy as np
 
 from kvsim.analysis.intervals import Ticks
 from kvsim.sim.result import RunResult
+from kvsim.sim.serving.result import ServingResult
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +22,7 @@ class Occupancy:
     used_bytes: Ticks
 
 
-def occupancy(result: RunResult) -> tuple[Occupancy, ...]:
+def occupancy(result: RunResult | ServingResult) -> tuple[Occupancy, ...]:
     """The step function of every tier; changes of one instant are taken together.
 
     The space records begin with the pages that are there at the start, at time 0. Without event records

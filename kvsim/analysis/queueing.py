@@ -16,6 +16,7 @@ import numpy as np
 
 from kvsim.analysis.intervals import Ticks, exact_dot, exact_sum
 from kvsim.sim.result import RunResult
+from kvsim.sim.serving.result import ServingResult
 from kvsim.units import TICKS_PER_SECOND
 
 
@@ -61,7 +62,7 @@ def queueing(arrival: Ticks, departure: Ticks, window_ticks: int) -> Queueing:
     return Queueing(arrival.size, window, area, exact_sum(departure - arrival))
 
 
-def littles_law(result: RunResult) -> dict[str, Queueing]:
+def littles_law(result: RunResult | ServingResult) -> dict[str, Queueing]:
     """Queueing of every lane by name, from the hop records (empty with `records: summary`)."""
     hops = result.records.hops
     lane, queued, end = hops.column("lane"), hops.column("queued"), hops.column("end")

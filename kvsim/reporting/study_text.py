@@ -14,7 +14,8 @@ from kvsim.reporting.text import (
     significant,
 )
 from kvsim.study.claims import Case, CaseWord, Verdict
-from kvsim.study.measure import Number, kind_of
+from kvsim.study.measure import Number
+from kvsim.study.metrics import kind_of
 from kvsim.study.select import Row
 from kvsim.study.spec import ClaimSpec
 

@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from kvsim.errors import SimulationError
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec
 
-__all__ = ["links_between", "other_end"]
+__all__ = ["connected", "links_between", "other_end"]
 
 
 def links_between(hierarchy: HierarchySpec, source: int, target: int) -> list[LinkSpec]:
@@ -29,6 +29,22 @@ def links_between(hierarchy: HierarchySpec, source: int, target: int) -> list[Li
                 heappush(heap, (count + 1, latency + link.latency, (*taken, i), there))
     names = [hierarchy.tiers[k].name for k in (source, target)]
     raise SimulationError(f"no route from tier {names[0]} to tier {names[1]}")
+
+
+def connected(hierarchy: HierarchySpec, source: int, target: int) -> bool:
+    """Whether there is a way from one tier to the other."""
+    found = {source}
+    while target not in found:
+        beyond = {
+            other_end(hierarchy, link, here)
+            for here in found
+            for link in hierarchy.links
+            if hierarchy.tiers[here].name in link.between
+        }
+        if beyond <= found:
+            return False
+        found |= beyond
+    return True
 
 
 def other_end(hierarchy: HierarchySpec, link: LinkSpec, here: int) -> int:

@@ -110,6 +110,15 @@ class InstancesSpec(Spec):
     Default 0: all do both."""
 
 
+class ObjectivesSpec(Spec):
+    """What a request must keep to count as served well; how it is served does not depend on it."""
+
+    ttft: Duration | None = None
+    """Longest time from its arrival to its first token. Default: any."""
+    tpot: Duration | None = None
+    """Longest mean time between its tokens after that. Default: any."""
+
+
 class ServingSpec(Spec):
     """How requests are served."""
 
@@ -126,3 +135,5 @@ class ServingSpec(Spec):
     """Whether a tenant's blocks are found by no other. Default false."""
     instances: InstancesSpec = InstancesSpec()
     """How many GPUs serve. Default 1."""
+    objectives: ObjectivesSpec = ObjectivesSpec()
+    """Latencies that goodput counts against. Default none."""

@@ -115,9 +115,9 @@ class Express:
             self.transfer.route.hops[index].lane.expect_tail(self.transfer, self.tail_at(index) - at)
 
     def remaining(self, lane: Lane) -> int:
-        """Ticks until the transfer has left one of its lanes."""
+        """Ticks until the transfer has left a lane; 0 where it only shares a bus with that."""
         hops = self.transfer.route.hops
-        end = max(leg[1] for hop, leg in zip(hops, self.legs, strict=True) if hop.lane is lane)
+        end = max((leg[1] for hop, leg in zip(hops, self.legs, strict=True) if hop.lane is lane), default=0)
         return max(0, self.begin + end - int(self.transfer.env.now))
 
     def tail_at(self, index: int) -> int:

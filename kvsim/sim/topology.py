@@ -10,7 +10,7 @@ from simpy import Environment
 
 from kvsim.scenario.catalog import FP16
 from kvsim.scenario.hierarchy import HierarchySpec, LinkSpec, TierSpec
-from kvsim.scenario.routes import links_between, other_end
+from kvsim.scenario.routes import connected, links_between, other_end
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.kernel import CopyKernel
 from kvsim.sim.kinds import Formats, Kinds
@@ -89,14 +89,16 @@ class _Plan:
     """The ways of pages of one kind, before they are built: positions among the paths of the blueprint."""
 
     between: tuple[tuple[int | None, ...], ...]
-    """By source and target tier; None from a tier to itself."""
-    reads: tuple[int, ...]
-    """How bytes are read in place, from tier 1 on."""
+    """By source and target tier; None from a tier to itself, and to one that no link leads to: of another
+    instance."""
+    reads: tuple[int | None, ...]
+    """How bytes are read in place, from tier 1 on; None likewise."""
 
     def ways(self, routes: list[Route]) -> Ways:
         """The same with the routes along the paths."""
         between = [[NO_ROUTE if at is None else routes[at] for at in row] for row in self.between]
-        return Ways(between, {tier: routes[at] for tier, at in enumerate(self.reads, start=1)})
+        reads = {tier: routes[at] for tier, at in enumerate(self.reads, start=1) if at is not None}
+        return Ways(between, reads)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +132,14 @@ def _plan(planner: _Planner, known: dict[tuple[int, int, Path], int]) -> _Plan:
     """The plan of one kind; paths (from a tier, to one or to the compute) not `known` yet are added."""
     tiers = range(len(planner.formats))
 
-    def number(source: int, target: int, path: Path) -> int:
-        return known.setdefault((source, target, path), len(known))
+    def number(source: int, target: int, *, in_place: bool = False) -> int | None:
+        if source == target or not connected(planner.hierarchy, source, target):
+            return None
+        path = planner.path(source, target, in_place=in_place)
+        return known.setdefault((source, NO_TIER if in_place else target, path), len(known))
 
-    between = tuple(tuple(number(s, t, planner.path(s, t)) if s != t else None for t in tiers) for s in tiers)
-    reads = tuple(number(tier, NO_TIER, planner.path(tier, 0, in_place=True)) for tier in tiers[1:])
+    between = tuple(tuple(number(source, target) for target in tiers) for source in tiers)
+    reads = tuple(number(tier, 0, in_place=True) for tier in tiers[1:])
     return _Plan(between, reads)
 
 

@@ -17,17 +17,21 @@ from typing import Any, Generic, TypeVar
 import joblib
 
 from kvsim.analysis.metrics import summarise
+from kvsim.analysis.serving import summarise_serving
 from kvsim.errors import KvsimError, RoomError, ScenarioError, ScenarioWarning, SimulationError
 from kvsim.policies import check_policies
 from kvsim.scenario import loader
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.engine import Simulation
+from kvsim.sim.serving.engine import serve
+from kvsim.sim.serving.result import ServingResult
 from kvsim.study.backends import parallel
 from kvsim.study.measure import figure
 from kvsim.study.objective import Objective, needs_events
 from kvsim.study.watch import watch
 from kvsim.workloads import check_workload, make_workload
 from kvsim.workloads.base import Workload
+from kvsim.workloads.requests import asks_requests, make_requests
 
 __all__ = ["Outcome", "Progress", "Session", "load", "load_quietly", "planned_steps", "session"]
 
@@ -45,7 +49,7 @@ class Outcome:
     met: bool = False
     """Whether the objective was reached; true without one."""
     steps: int = 0
-    """Steps simulated."""
+    """Steps simulated; 0 where requests are served."""
     given_up: bool = False
     """Whether it was stopped because the objective could not be reached any more."""
     reason: str = ""
@@ -111,6 +115,8 @@ def _run(task: _Task[Any]) -> Outcome:
     records = "all" if needs_events(task.metric) else "summary"
     execution = task.scenario.execution.model_copy(update={"records": records})
     scenario = task.scenario.model_copy(update={"execution": execution})
+    if asks_requests(scenario):
+        return _served(task, serve(scenario, make_requests(scenario)))
     simulation = Simulation(scenario, make_workload(scenario))
     try:
         result = simulation.run(_stopper(simulation, task.objective))
@@ -127,6 +133,16 @@ def _run(task: _Task[Any]) -> Outcome:
         mean_step_s=summary.step_latency_s["mean"],
         used_bytes=dict(summary.peak_bytes),
     )
+
+
+def _served(task: _Task[Any], result: ServingResult) -> Outcome:
+    """What came of a run of requests, which is never given up."""
+    summary = summarise_serving(result)
+    number = figure(result, summary, task.metric)
+    if number is None:
+        raise KvsimError(f"a run of {result.scenario.name} has no {task.metric}")
+    met = task.objective is None or task.objective.met(number)
+    return Outcome(number=number, met=met, used_bytes=dict(summary.peak_bytes))
 
 
 def _stopper(simulation: Simulation, objective: Objective | None) -> Progress | None:

@@ -21,6 +21,7 @@ from kvsim.sim.engine import simulate
 from kvsim.sim.result import RunResult
 from kvsim.study.whatif import Effect, changes, effects, shortened
 from kvsim.units import TICKS_PER_SECOND
+from kvsim.workloads.requests import asks_requests
 
 __all__ = ["LEAST_GAIN", "Explanation", "PathPart", "SlowStep", "Wait", "explain"]
 
@@ -114,8 +115,14 @@ def explain(
 ) -> Explanation:
     """Run a checked scenario and its changes; `step` names the one to look at in place of the slowest.
 
-    `progress` is told how many of the runs are done. Raises KvsimError if there is no such step.
+    `progress` is told how many of the runs are done. Raises KvsimError if there is no such step, or if the
+    workload is one of requests.
     """
+    if asks_requests(scenario):
+        raise KvsimError(
+            f"{scenario.name}: only steps can be explained, and the workload is one of requests; a run says "
+            "what these wait for"
+        )
     cut, limit = shortened(scenario, at_least=0 if step is None else step + 1)
     execution = cut.execution.model_copy(update={"records": "all"})
     result = simulate(cut.model_copy(update={"execution": execution}))

@@ -26,10 +26,11 @@ from kvsim.scenario.tree import Node, Origin, Path, Problems, label, plain
 from kvsim.scenario.wording import error_path, note_all, place_of
 from kvsim.study.checks import check, named_metrics
 from kvsim.study.grid import Cell, cells, label_of, labels, matches, override_text
-from kvsim.study.measure import metric_problem
+from kvsim.study.metrics import metric_problem
 from kvsim.study.scaling import NoQuantity, factor_of, multiplied
 from kvsim.study.spec import EVERY, MeasureSpec, StudySpec
 from kvsim.workloads import check_workload
+from kvsim.workloads.requests import asks_requests
 
 __all__ = ["Study", "available_experiments", "load"]
 
@@ -268,7 +269,9 @@ def _note(problem: Problem, cell: Cell, root: Node, problems: Problems) -> None:
 
 def _check_metrics(spec: StudySpec, scenarios: tuple[Scenario, ...], root: Node, problems: Problems) -> None:
     tiers = list(dict.fromkeys(tier.name for one in scenarios for tier in one.hierarchy.tiers))
+    kinds = {asks_requests(one) for one in scenarios} or {False}
     for where, name in named_metrics(spec):
-        message = metric_problem(name, tiers)
-        if message is not None:
+        messages = [metric_problem(name, tiers, of_requests=kind) for kind in sorted(kinds)]
+        message = messages[0]
+        if message is not None and None not in messages:  # some runs may have it, and others not
             problems.add(where, place_of(root, where), message, label(root, where))

@@ -3,63 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from time import perf_counter
 from typing import Any
 
-from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
-from kvsim.analysis.metrics import Summary, summarise
-from kvsim.analysis.predictions import FORMS, predicted_s
-from kvsim.analysis.run_bounds import BoundsSummary
-from kvsim.errors import nearest
-from kvsim.lm.answers import ANSWER_FIGURES, ANSWER_SHARES, answers_of
+from kvsim.analysis.metrics import Summary
+from kvsim.analysis.predictions import predicted_s
+from kvsim.analysis.summaries import AnyResult, AnySummary, summary_of
+from kvsim.lm.answers import answers_of
 from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.workload import LanguageModel
-from kvsim.sim.engine import simulate
-from kvsim.sim.result import PrefetchInfo, RunResult
+from kvsim.sim.result import RunResult
+from kvsim.sim.run import run_scenario
+from kvsim.study.metrics import ANSWERS, ENERGY, PREDICTED
 
-__all__ = ["Measured", "Number", "Task", "figure", "kind_of", "measure", "metric_problem"]
+__all__ = ["Measured", "Number", "Task", "figure", "measure"]
 
 Number = int | float | None
 """A figure of a run; None where the run does not have it."""
-
-_PREDICTED = "predicted_s"
-"""What the closed forms say of the scenario; no part of the summary, because no run is needed for it."""
-_ANSWERS = "answers"
-"""What the language model of a scenario answers, of which the simulator knows nothing."""
-_EXTRA = ("hits", "misses", _PREDICTED, _ANSWERS)
-_PARTS: dict[str, tuple[str, ...]] = {
-    "exposed_s": (*CAUSE_NAMES, "total"),
-    "step_latency_s": ("mean", "p50", "p95", "p99", "max"),
-    "step_response_s": ("mean", "p50", "p95", "p99", "max"),
-    "prefetch": (*(field.name for field in fields(PrefetchInfo)), "late_saved_s", "stolen_s"),
-    "exposed_by_class_s": (*CLASS_NAMES, "none"),
-    "bounds": tuple(field.name for field in fields(BoundsSummary) if field.name != "longest"),
-    _PREDICTED: FORMS,
-    _ANSWERS: ANSWER_FIGURES,
-}
-_BY_TIER = (
-    "tier_hit_rate",
-    "evictions_by_tier",
-    "read_bytes",
-    "written_bytes",
-    "peak_bytes",
-    "capacity_bytes",
-)
-_BY_OTHERS = ("bytes_by_link", "bytes_by_class", "links", "reads_by_format", "energy_j")
-_NO_NUMBERS = ("scenario", "records", "energy")
-_ENERGY = ("energy_j", "energy_per_token_j", "energy_per_step_j")
-"""Figures inside `Summary.energy`."""
-_SHARES = (
-    "hit_rate",
-    "hit_mass",
-    "tier_hit_rate",
-    "absent_rate",
-    "overlap_efficiency",
-    "utilisation",
-    "overlapped",
-    *(f"{name}{end}" for name in ANSWER_SHARES for end in ("", "_low", "_high")),
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +51,8 @@ def measure(tasks: Sequence[Task]) -> list[Measured]:
 def _measure_one(task: Task) -> Measured:
     begin = perf_counter()
     try:
-        result = simulate(task.scenario)
-        summary = summarise(result)
+        result = run_scenario(task.scenario)
+        summary = summary_of(result)
         said = _predicted(task) | _answered(task)
         kept = {name: said[name] if name in said else figure(result, summary, name) for name in task.metrics}
     except Exception as error:  # noqa: BLE001 - whatever a policy or workload raises becomes this run's row
@@ -101,18 +62,18 @@ def _measure_one(task: Task) -> Measured:
 
 def _predicted(task: Task) -> dict[str, Number]:
     """By metric, what the closed forms say; nothing where no metric asks for it."""
-    if not any(name.startswith(f"{_PREDICTED}.") for name in task.metrics):
+    if not any(name.startswith(f"{PREDICTED}.") for name in task.metrics):
         return {}
-    return {f"{_PREDICTED}.{form}": value for form, value in predicted_s(task.scenario).items()}
+    return {f"{PREDICTED}.{form}": value for form, value in predicted_s(task.scenario).items()}
 
 
 def _answered(task: Task) -> dict[str, Number]:
     """By metric, what the answers are worth; nothing where no metric asks for it."""
-    if not any(name.startswith(f"{_ANSWERS}.") for name in task.metrics):
+    if not any(name.startswith(f"{ANSWERS}.") for name in task.metrics):
         return {}
     if not isinstance(task.scenario.workload, LanguageModel):
         return {}
-    return {f"{_ANSWERS}.{name}": value for name, value in answers_of(task.scenario).to_dict().items()}
+    return {f"{ANSWERS}.{name}": value for name, value in answers_of(task.scenario).to_dict().items()}
 
 
 def _reason(error: Exception) -> str:
@@ -120,15 +81,14 @@ def _reason(error: Exception) -> str:
     return f"{type(error).__name__}: {'; '.join(lines)}" if lines else type(error).__name__
 
 
-def figure(result: RunResult, summary: Summary, path: str) -> Number:
+def figure(result: AnyResult, summary: AnySummary, path: str) -> Number:
     """The figure of a run at a dotted path into its summary, or its count of `hits` or `misses` of tier 0."""
-    hits = result.tiers[0].found
-    if path == "hits":
-        return hits
-    if path == "misses":
-        return result.accesses - hits
+    if isinstance(result, RunResult) and path in ("hits", "misses"):
+        hits = result.tiers[0].found
+        return hits if path == "hits" else result.accesses - hits
     first, _, rest = path.partition(".")
-    return _below(getattr(summary.energy if first in _ENERGY else summary, first, None), rest)
+    holder = summary.energy if first in ENERGY and isinstance(summary, Summary) else summary
+    return _below(getattr(holder, first, None), rest)
 
 
 def _below(value: Any, path: str) -> Number:
@@ -142,40 +102,3 @@ def _below(value: Any, path: str) -> Number:
         return None
     first, _, rest = path.partition(".")
     return _below(getattr(value, first, None), rest)
-
-
-def kind_of(metric: str) -> str:
-    """What a figure is: `time`, `bytes`, `share`, `count` or `number`, by its name."""
-    parts = metric.split(".")
-    if any(part.endswith("_per_s") for part in parts):
-        return "number"
-    if any(part.endswith("_s") for part in parts):
-        return "time"
-    if any(part == "bytes" or part.startswith("bytes_by") or part.endswith("_bytes") for part in parts):
-        return "bytes"
-    return "share" if any(part in _SHARES for part in parts) else "number"
-
-
-def metric_problem(name: str, tiers: Sequence[str]) -> str | None:
-    """Why a run cannot have that figure, as far as can be said before running; None if it may.
-
-    `tiers` are the names of the tiers there are, empty if that is not known.
-    """
-    first, dot, rest = name.partition(".")
-    known = [*(each.name for each in fields(Summary) if each.name not in _NO_NUMBERS), *_EXTRA, *_ENERGY]
-    if first not in known:
-        return f"{name!r} is no figure of a run{_hint(first, known)} (known: {', '.join(known)})"
-    parts = tuple(tiers) if first in _BY_TIER else _PARTS.get(first)
-    if parts is None and first not in _BY_OTHERS:
-        return f"{first!r} is a single number, it has no {rest!r}" if dot else None
-    if not dot:
-        listing = f" ({', '.join(parts)})" if parts else ""
-        return f"{first!r} has several figures{listing}; name one, such as {first}.{(parts or ('total',))[0]}"
-    if parts and rest not in parts:
-        return f"{first!r} has no {rest!r}{_hint(rest, parts)} (known: {', '.join(parts)})"
-    return None
-
-
-def _hint(name: str, known: Sequence[str]) -> str:
-    close = nearest(name, known)
-    return f"; did you mean {close!r}?" if close else ""

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
 from kvsim.errors import Problem, ScenarioError
-from kvsim.study.measure import kind_of, metric_problem
+from kvsim.scenario.scenario import Scenario
+from kvsim.study.metrics import kind_of, metric_problem
 from kvsim.units import parse_bytes, parse_duration, seconds
+from kvsim.workloads.requests import asks_requests
 
 __all__ = ["Objective", "check_metric", "needs_events", "parse_objective"]
 
@@ -67,9 +69,12 @@ def parse_objective(text: str) -> Objective:
         raise _wrong(text, str(error), metric) from None
 
 
-def check_metric(metric: str, tiers: Sequence[str], text: str) -> None:
-    """ScenarioError if runs on these tiers have no such figure; `text` is what was given as the objective."""
-    problem = metric_problem(metric, tiers)
+def check_metric(metric: str, scenario: Scenario | None, text: str) -> None:
+    """ScenarioError if runs of such a scenario (None: unknown) have no such figure; `text` is what was given
+    as the objective."""
+    tiers = [] if scenario is None else [tier.name for tier in scenario.hierarchy.tiers]
+    of_requests = scenario is not None and asks_requests(scenario)
+    problem = metric_problem(metric, tiers, of_requests=of_requests)
     if problem is None and metric.startswith("predicted_s."):
         problem = "comes from closed forms, without a run; there is nothing to search"
     if problem is not None:

@@ -21,6 +21,7 @@ from kvsim.scenario.workload import DenseDecode, SparseDecode
 from kvsim.study.attempt import Outcome, Progress, Session, load, load_quietly, planned_steps, session
 from kvsim.study.objective import Objective, check_metric
 from kvsim.workloads import make_workload
+from kvsim.workloads.requests import asks_requests
 
 __all__ = ["SHORTHANDS", "Bracket", "Found", "Probe", "Range", "search"]
 
@@ -159,7 +160,7 @@ def search(
     path = SHORTHANDS.get(path, path)
     values, sample = _range(source, path, overrides, low, high, step)
     _check_prices(prices, sample)
-    check_metric(objective.metric, [tier.name for tier in sample.hierarchy.tiers] if sample else (), text)
+    check_metric(objective.metric, sample, text)
 
     def make(key: _Key) -> Scenario:
         value, steps = key
@@ -309,7 +310,8 @@ def _own(scenario: Scenario | None, path: str) -> int:
 
 def _short_steps(scenario: Scenario | None, objective: Objective) -> int | None:
     """Steps of the runs that come first; None where they would not tell, or not be much shorter."""
-    steps = planned_steps(scenario, make_workload(scenario)) if scenario is not None else None
+    of_steps = scenario is not None and not asks_requests(scenario)
+    steps = planned_steps(scenario, make_workload(scenario)) if scenario and of_steps else None
     about_steps = objective.metric.partition(".")[0] in _ABOUT_STEPS
     return steps // _SHORTER if steps is not None and steps >= LEAST_STEPS and about_steps else None
 

@@ -120,7 +120,7 @@ def tune(
         if any(axis.path == other.path for other in axes[:number]):
             raise _wrong(f"--over {axis.path}", "is given twice")
     base = load(source, overrides)
-    check_metric(metric, [tier.name for tier in base.hierarchy.tiers], metric)
+    check_metric(metric, base, metric)
 
     def make(setting: Setting) -> Scenario:
         return load_quietly(source, [*overrides, *_texts(axes, setting)])

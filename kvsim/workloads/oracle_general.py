@@ -14,7 +14,8 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from kvsim.workloads.page_trace import PageRow, opened, refuse
+from kvsim.workloads.page_trace import PageRow, refuse
+from kvsim.workloads.requests.lines import opened
 
 __all__ = ["RECORD", "next_access", "read_oracle_general", "write_oracle_general"]
 

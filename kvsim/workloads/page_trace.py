@@ -10,7 +10,6 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from typing import IO, Any, Literal, NoReturn, cast
 
 from kvsim.errors import Problem, TraceError
 from kvsim.workloads.mooncake_trace import read_mooncake
+from kvsim.workloads.requests.lines import opened
 
 __all__ = [
     "FORMATS",
@@ -45,7 +45,6 @@ _SUFFIXES: dict[str, Format] = {
     ".oraclegeneral": "oracle_general",  # libCacheSim: NAME.oracleGeneral or NAME.oracleGeneral.bin
 }
 _FIELDS = ("step", "page", "layer", "head_group", "tokens", "bytes", "mass")
-_GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 _MOST = 2**62
 _MOST_MASS = 1 + 1e-6
@@ -149,22 +148,6 @@ def replacing(path: Path) -> Iterator[IO[bytes]]:
 def refuse(path: str | Path, line: int | None, field: str, message: str) -> NoReturn:
     """Raise the TraceError of that place."""
     raise TraceError(Problem(str(path), line, None, field, message)) from None
-
-
-@contextmanager
-def opened(path: str | Path) -> Iterator[IO[bytes]]:
-    """The file, decompressed if need be; what goes wrong while it is read becomes a TraceError."""
-    try:
-        with open(path, "rb") as file:
-            compressed = file.read(len(_GZIP)) == _GZIP
-            file.seek(0)
-            yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if compressed else file
-    except EOFError:
-        refuse(path, None, "", "the compressed file is cut short")
-    except (gzip.BadGzipFile, zlib.error) as error:
-        refuse(path, None, "", f"the compressed file is damaged: {error}")
-    except OSError as error:
-        refuse(path, None, "", f"cannot be read: {error.strerror or error}")
 
 
 def _is_of_requests(path: str | Path) -> bool:

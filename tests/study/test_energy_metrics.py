@@ -7,7 +7,8 @@ from workloads.scenarios import GPU, scenario
 
 from kvsim.analysis.metrics import summarise
 from kvsim.sim.engine import simulate
-from kvsim.study.measure import figure, metric_problem
+from kvsim.study.measure import figure
+from kvsim.study.metrics import metric_problem
 
 WORK = {"kind": "dense_decode", "context_tokens": 64, "steps": 2, "batch": 4}
 

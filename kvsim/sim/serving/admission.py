@@ -102,6 +102,8 @@ class Admission:
             return False
         for level, run in match.loads:
             self.path[level].pin(run)
+        if self.cache.future is not None and sequence.admitted < 0:
+            self.cache.future.passed(blocks)
         if blocks:
             self.cache.touch(match, self.path, partition)
         gone = first.make_room(partition, size)
@@ -169,31 +171,33 @@ class Admission:
         size, prompt = self.block_tokens, sequence.request.input_tokens
         total = prompt + sequence.generated
         runs = [(start * size, min(stop * size, prompt)) for start, stop in match.gaps]
-        blocks = sequence.blocks
-        positions = [k for start, stop in match.gaps for k in range(start, stop)]
+        blocks, fresh = sequence.blocks, set(match.missing)
+        positions = [k for start, stop in match.gaps for k in range(start, stop) if blocks[k] in fresh]
         missing = [] if flat else [(min((k + 1) * size, prompt), blocks[k]) for k in reversed(positions)]
         sequence.missing = missing
-        if not sequence.blocks and sequence.sender is None:
+        moved = bool(sequence.swapped) or sequence.sender is not None
+        if not blocks and not moved:
             runs = [(0, prompt)]
-        if sequence.generated and not sequence.swapped and sequence.sender is None:
-            runs = (
-                [*runs[:-1], (runs[-1][0], total)]
-                if runs and runs[-1][1] == prompt
-                else [*runs, (prompt, total)]
-            )
-        owes = sum(stop - start for start, stop in runs)
+        absent = sum(stop - start for start, stop in runs)
         loaded = sum(len(run) for _, run in match.loads) * size
-        if match.loads and match.loads[-1][1][-1] == sequence.blocks[-1]:
-            loaded -= len(sequence.blocks) * size - prompt
-        if not owes and not sequence.generated:  # somebody has to say the first token
-            runs, owes = [(prompt - 1, prompt)], 1
+        last_too = bool(match.loads) and match.loads[-1][1][-1] == blocks[-1]
+        if last_too:
+            loaded -= len(blocks) * size - prompt
+        if sequence.generated and not moved:
+            runs.append((prompt, total))
+        elif runs and moved:  # the last token, of which nothing is cached yet, comes with it
+            runs.append((total - 1, total))
+        elif not runs and not sequence.generated:  # somebody has to say the first token
+            runs, absent = [(prompt - 1, prompt)], 1
+            loaded -= last_too
+        owes = sum(stop - start for start, stop in runs)
         sequence.todo, sequence.owes = runs[::-1], owes
-        sequence.loaded_tokens = loaded
-        sequence.reused_tokens = total - loaded - owes
         sequence.carried = sequence.generated
-        sequence.context = total
+        sequence.context = total if owes else total - 1
         if sequence.admitted < 0:
             sequence.found = match.found
+            sequence.loaded_tokens = loaded
+            sequence.reused_tokens = prompt - loaded - absent
             for store, found in zip(self.path, match.found, strict=True):
                 store.found += found
         self.instance.tokens_due += owes - sequence.due

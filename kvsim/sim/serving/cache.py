@@ -68,7 +68,10 @@ class BlockCache:
             elif level > 0 and (choose is None or choose(level, start, stop)):
                 match.loads.append((level, run))
             else:
-                match.missing += run
+                # what is here behind a gap is computed again where it is
+                held = path[0].pins
+                match.here += [block for block in run if block in held]
+                match.missing += [block for block in run if block not in held]
                 match.skip(start, stop)
             start = stop
         return match
@@ -114,9 +117,6 @@ class BlockCache:
 
     def touch(self, match: Match, path: list[Store], partition: Partition) -> None:
         """Tell the policies what is read, the end of a prompt first, for it is the first to be worthless."""
-        if self.future is not None:
-            for blocks in (match.here, match.missing, *(run for _, run in match.loads)):
-                self.future.passed(blocks)
         if match.here:
             path[0].read(match.here[::-1])
         for level, run in match.loads:

@@ -18,7 +18,10 @@ from kvsim.sim.serving.waiting import Queue
 __all__ = ["Instance"]
 
 LATE = 2
-"""Priority of the events at which an iteration ends: what else happens at that tick has happened before."""
+"""Priority of the events at which an iteration of the first instance ends, those of the others follow: what
+else happens at that tick has happened before."""
+LAST = 1 << 20
+"""Priority of those at which the next one begins, if something else happens at that tick."""
 
 
 class Instance:
@@ -97,6 +100,8 @@ class Instance:
         """Sequences that decode in it."""
         self._gapped: list[Sequence] = []
         """Of these, those whose last token is older than its beginning."""
+        self._growing: list[tuple[Sequence, int]] = []
+        """Sequences that need room for their next token, each with its stamp."""
         # the queue
         self._refused = TURN
         """Why nobody else was admitted."""
@@ -158,17 +163,27 @@ class Instance:
 
     def _end_at(self, tick: int) -> None:
         self._serial = serial = self._serial + 1
+        self._call(lambda _event: self._boundary(serial), LATE, tick - self._now)
+
+    def _call(self, callback: Callable[[Event], None], priority: int, delay: int) -> None:
         event = Event(self.env)
         event._ok = True
         event._value = None
-        event.callbacks = [lambda _event: self._boundary(serial)]
-        self.env.schedule(event, LATE, tick - self._now)  # type: ignore[arg-type]  # any number will do
+        event.callbacks = [callback]
+        self.env.schedule(event, priority + self.number, delay)  # type: ignore[arg-type]  # any will do
 
     def _boundary(self, serial: int) -> None:
         if serial != self._serial:
             return
         if self._steps:
             self._close()
+        if self.env.peek() > self._now:
+            self._next()
+        else:
+            self._call(lambda _event: self._next(), LAST, 0)
+
+    def _next(self) -> None:
+        """Between two iterations, when all else has happened that happens at this tick."""
         self.admission.retry()
         self._admit()
         self._open()
@@ -223,18 +238,17 @@ class Instance:
         if self._active:
             self.iterations += steps
             self._context += self._active * steps
-        growing = self._end_those_due() if self._active else []
+        if self._active:
+            self._end_those_due()
         chunks, self._chunks = self._chunks, []
         for sequence in chunks:
             self._computed(sequence)
-        for sequence, stamp in growing:
-            if sequence.stamp == stamp:
-                self._grow(sequence)
+        if self._growing:
+            self._grow_all()
 
-    def _end_those_due(self) -> list[tuple[Sequence, int]]:
-        """Who has the last token ends; who needs room for the next is named."""
+    def _end_those_due(self) -> None:
+        """Who has the last token ends; who needs room for the next is noted."""
         due, here = self._due, self.iterations
-        growing: list[tuple[Sequence, int]] = []
         while due and due[0][0] <= here:
             _, _, _, stamp, sequence = heappop(due)
             if sequence.stamp != stamp:
@@ -244,8 +258,7 @@ class Instance:
                 self._leave(sequence)
                 self._end(sequence)
             else:
-                growing.append((sequence, stamp))
-        return growing
+                self._growing.append((sequence, stamp))
 
     def _computed(self, sequence: Sequence) -> None:
         """A piece of a prompt is computed."""
@@ -281,7 +294,14 @@ class Instance:
         if sequence.room_tokens > sequence.context:
             self._remind(sequence)
         else:
-            self._grow(sequence)
+            self._growing.append((sequence, sequence.stamp))
+
+    def _grow_all(self) -> None:
+        """Who needs room for the next token gets some, unless it has given way to another meanwhile."""
+        growing, self._growing = self._growing, []
+        for sequence, stamp in growing:
+            if sequence.stamp == stamp:
+                self._grow(sequence)
 
     def _grow(self, sequence: Sequence) -> None:
         why = self.admission.grow(sequence)
@@ -375,6 +395,8 @@ class Instance:
         """Begin what is next, if there is anything to compute."""
         while self._joining:
             self._join(self._joining.pop(0))
+        if self._growing:
+            self._grow_all()
         chosen = self._choose() if self._prefilling else []
         resting = bool(chosen) and self.spec.first == "prefill"
         if resting:
@@ -442,6 +464,9 @@ class Instance:
 
     def _open_decode(self) -> None:
         """As many iterations as pass before anybody has the last token or needs room."""
+        for _, sequence in self._prefilling:
+            if sequence.phase == COMPUTE:
+                self._settle(sequence)
         count = self._active
         self._run = self._cost.decode(count, self._context)
         due = self._due

@@ -5,7 +5,14 @@ from __future__ import annotations
 from kvsim.sim.records import HOP_COLUMNS, SPACE_COLUMNS, TRANSFER_COLUMNS, Table
 from kvsim.sim.serving.sequence import PHASES
 
-__all__ = ["GAP_COLUMNS", "ITERATION_COLUMNS", "REQUEST_COLUMNS", "ServingRecords", "request_columns"]
+__all__ = [
+    "GAP_COLUMNS",
+    "ITERATION_COLUMNS",
+    "PHASES",
+    "REQUEST_COLUMNS",
+    "ServingRecords",
+    "request_columns",
+]
 
 REQUEST_COLUMNS = (
     "request",  # running number, in order of arrival
@@ -19,8 +26,8 @@ REQUEST_COLUMNS = (
     "input",  # tokens of the prompt
     "output",  # tokens generated
     "blocks",  # of the prompt
-    "reused",  # tokens of the prompt that were in the first tier, at the last admission
-    "loaded",  # tokens of the prompt that were loaded from further down, at the last admission
+    "reused",  # tokens of the prompt that were in the first tier, at the first admission
+    "loaded",  # tokens of the prompt that were loaded from further down, at the first admission
     "computed",  # tokens computed for it beside decoding, those computed again after a preemption included
     "preemptions",
     *PHASES,  # its time by phase; they add up to end - arrival

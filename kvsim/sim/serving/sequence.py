@@ -142,7 +142,7 @@ class Sequence:
         self.computed = 0
         """Tokens computed so far, those computed again included."""
         self.reused_tokens = 0
-        """Tokens of its prompt found in the first tier, at its last admission."""
+        """Tokens of its prompt found in the first tier, at its first admission."""
         self.loaded_tokens = 0
         """Tokens of its prompt loaded from further down, likewise."""
         self.found: list[int] = []

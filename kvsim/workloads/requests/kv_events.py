@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import IO, Any, Literal, NoReturn
 
 from kvsim.errors import KvsimError
-from kvsim.workloads.page_trace import PageRow, opened, refuse
+from kvsim.workloads.page_trace import PageRow, refuse
 from kvsim.workloads.requests.ids import Numbering
+from kvsim.workloads.requests.lines import opened
 
 __all__ = ["DEFAULT_MEDIUM", "KvEvent", "read_kv_events", "stored_pages"]
 

@@ -12,7 +12,7 @@ from typing import IO, Literal, NoReturn, TypeVar, cast
 
 from kvsim.errors import Problem, TraceError
 
-__all__ = ["LATEST_TICKS", "BadLine", "Lines", "OnError"]
+__all__ = ["LATEST_TICKS", "BadLine", "Lines", "OnError", "opened"]
 
 OnError = Literal["strict", "skip"]
 LATEST_TICKS = 2**62
@@ -20,6 +20,27 @@ LATEST_TICKS = 2**62
 _GZIP = b"\x1f\x8b"
 _BOM = b"\xef\xbb\xbf"
 T = TypeVar("T")
+
+
+@contextmanager
+def opened(path: str | Path, line: Callable[[], int | None] = lambda: None) -> Iterator[IO[bytes]]:
+    """A file, decompressed if its first bytes say so; what goes wrong while it is read becomes a TraceError.
+
+    `line` tells where damage was met.
+    """
+    try:
+        with open(path, "rb") as file:
+            compressed = file.read(len(_GZIP)) == _GZIP
+            file.seek(0)
+            yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if compressed else file
+        return
+    except EOFError:
+        place, message = line(), "the compressed file is cut short"
+    except (gzip.BadGzipFile, zlib.error) as error:
+        place, message = line(), f"the compressed file is damaged: {error}"
+    except OSError as error:
+        place, message = None, f"cannot be read: {error.strerror or error}"
+    raise TraceError(Problem(str(path), place, None, "", message))
 
 
 class BadLine(Exception):
@@ -52,7 +73,7 @@ class Lines:
 
         It raises BadLine for a line that cannot be used.
         """
-        with self._opened() as file:
+        with opened(self.path, lambda: self.number + 1) as file:
             for self.number, raw in enumerate(file, 1):
                 text = (raw.removeprefix(_BOM) if self.number == 1 else raw).rstrip()
                 if not text:
@@ -85,20 +106,3 @@ class Lines:
             problem = Problem(self.path, self.number, bad.column, bad.field, bad.message)
             raise TraceError(problem) from None
         self.left_out[bad.reason] += 1
-
-    @contextmanager
-    def _opened(self) -> Iterator[IO[bytes]]:
-        try:
-            with open(self.path, "rb") as file:
-                compressed = file.read(len(_GZIP)) == _GZIP
-                file.seek(0)
-                yield cast(IO[bytes], gzip.GzipFile(fileobj=file)) if compressed else file
-        except EOFError:
-            self._damaged("the compressed file is cut short")
-        except (gzip.BadGzipFile, zlib.error) as error:
-            self._damaged(f"the compressed file is damaged: {error}")
-        except OSError as error:
-            self.refuse(f"cannot be read: {error.strerror or error}")
-
-    def _damaged(self, message: str) -> NoReturn:
-        raise TraceError(Problem(self.path, self.number + 1, None, "", message)) from None

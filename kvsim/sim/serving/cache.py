@@ -14,6 +14,9 @@ from kvsim.sim.serving.store import Partition, Store
 
 __all__ = ["BlockCache", "Match"]
 
+NOBODY = -1
+"""In place of the number of the request that caused a move."""
+
 Choose = Callable[[int, int, int], bool]
 """Whether to load the blocks from a to b (not included), found at a level, rather than to compute them."""
 
@@ -123,7 +126,24 @@ class BlockCache:
         if match.missing:
             partition.policy.accessed(match.missing[::-1], -1)
 
-    def demote(self, path: list[Store], level: int, blocks: list[int], tenant: str, request: int) -> None:
+    def drain(self, path: list[Store]) -> None:
+        """Tiers that are above their high marks are emptied to their low ones, in the background."""
+        for level, store in enumerate(path):
+            for tenant, partition in store.partitions.items():
+                count = store.surplus(partition)
+                if count:
+                    gone = store.evict(partition, count)
+                    self.demote(path, level, gone, tenant, NOBODY, BACKGROUND)
+
+    def demote(
+        self,
+        path: list[Store],
+        level: int,
+        blocks: list[int],
+        tenant: str,
+        request: int,
+        cls: int = WRITE_BACK,
+    ) -> None:
         """Blocks have been removed from a tier to make room: they go to the next one, or nowhere."""
         if not blocks:
             return
@@ -140,7 +160,7 @@ class BlockCache:
             leaving, lost = [], len(leaving)
         store.discards += lost
         if leaving:
-            self._send(path, level + 1, leaving, store, WRITE_BACK, tenant, request)
+            self._send(path, level + 1, leaving, store, cls, tenant, request)
         if dropped + lost:
             store.tier.release((dropped + lost) * store.block_bytes)
 
@@ -168,7 +188,7 @@ class BlockCache:
         partition = target.partition_of(tenant)
         room = len(blocks) * target.block_bytes
         gone = target.make_room(partition, room)
-        self.demote(path, level, gone, tenant, request)
+        self.demote(path, level, gone, tenant, request, cls)
         freed = 0 if stays else len(blocks) * source.block_bytes
         move = Move(blocks, source, target, cls, request, room=room, freed=freed)
         target.add(blocks, partition, move)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, cast
 
 from kvsim.policies import EvictionPolicy
@@ -74,14 +76,17 @@ class Store:
         make_policy: Callable[[StoreView], EvictionPolicy],
         clock: Callable[[], int],
         spares: bool,
+        marks: tuple[Fraction, Fraction] | None = None,
     ) -> None:
-        """`spares`: whether blocks will ever be spared."""
+        """`spares`: whether blocks will ever be spared. `marks`: shares of the capacity, above the first of
+        which blocks leave in the background, and at the second of which they stop."""
         self.number = number
         self.tier = tier
         self.block_bytes = block_bytes
         self.keeps = keeps
         """Whether a block that is brought further up from here leaves a copy."""
         self.clock = clock
+        self.marks = marks
         self.pins: dict[int, int] = {}
         """The blocks that are here, each with the number of those who need it to stay."""
         self.coming: dict[int, Move | Request] = {}
@@ -216,7 +221,18 @@ class Store:
         excess = partition.used + size - partition.capacity
         if excess <= 0:
             return []
-        count = -(-excess // self.block_bytes)
+        return self.evict(partition, -(-excess // self.block_bytes))
+
+    def surplus(self, partition: Partition) -> int:
+        """Blocks that must leave, if it is above its high mark, to bring it to its low one, as far as they
+        may."""
+        if self.marks is None or partition.used <= self.marks[0] * partition.capacity:
+            return 0
+        excess = partition.used - self.marks[1] * partition.capacity
+        return min(ceil(excess / self.block_bytes), partition.idle)
+
+    def evict(self, partition: Partition, count: int) -> list[int]:
+        """Remove so many blocks, as the policy names them; what left, in order."""
         gone = partition.policy.evict(0, count)
         if len(gone) < count:  # all that is left is spared
             self._sparing = False

@@ -131,10 +131,8 @@ class Store:
 
     def add(self, blocks: Sequence[int], partition: Partition, owner: Move | Request | None) -> None:
         """Blocks are decided to be here, pinned once; room has been made. `owner` brings or computes them."""
-        pins, inserted = self.pins, partition.policy.inserted
-        for block in blocks:
-            pins[block] = 1
-            inserted(block, 0)
+        self.pins.update(dict.fromkeys(blocks, 1))
+        partition.policy.insert(blocks, 0)
         if owner is not None:
             self.coming.update(dict.fromkeys(blocks, owner))
         if self._of is not None:
@@ -150,13 +148,14 @@ class Store:
         self.add(fresh, partition, None)
         self.unpin(fresh)
 
-    def remove(self, block: int) -> None:
-        """A block that nobody needs is not here any more."""
-        del self.pins[block]
-        partition = self._shared if self._of is None else self._of.pop(block)
-        partition.used -= self.block_bytes
-        partition.idle -= 1
-        partition.policy.removed(block, 0)
+    def remove(self, blocks: Sequence[int]) -> None:
+        """Blocks that nobody needs are not here any more."""
+        for block in blocks:
+            del self.pins[block]
+            partition = self._shared if self._of is None else self._of.pop(block)
+            partition.used -= self.block_bytes
+            partition.idle -= 1
+            partition.policy.removed(block, 0)
 
     def pin(self, blocks: Iterable[int]) -> None:
         """Blocks that are here must stay, once more."""

@@ -393,6 +393,23 @@ def test_who_gives_way_in_the_middle_of_a_prompt_does_not_count_it() -> None:
     assert phases(result)[1] == {"compute": 2, "preempted": 2}
 
 
+def test_who_lacks_room_gets_that_of_what_was_brought_up_ahead() -> None:
+    # 8 blocks. The first request has 7 of 2 tokens and needs an eighth for its second token, when the look-ahead
+    # has just taken that for block 8, which the second request shares: it arrives, and can leave again.
+    requests = [ask(0, 14, 3), ask(0, 4, 1, (8, 9))]
+    result = run(
+        requests,
+        [hbm(8), dram()],
+        [pcie(GB_A_SECOND // 5)],
+        block_tokens=2,
+        reuse={"warm": {"tier": "dram"}, "lookahead": 1, "lookahead_tier": "hbm"},
+        batch={"max_sequences": 1},
+    )
+    # one of the two blocks has room; it comes until 5, and leaves until 10
+    assert log(result)[0] == (0, 1, 12)
+    assert phases(result)[0] == {"memory": 4, "room": 5, "compute": 3}
+
+
 # --- who is next
 
 

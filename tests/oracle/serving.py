@@ -1,9 +1,9 @@
 """Serving as plainly as it can be written down: every iteration is stepped, every transfer is a process.
 
-What it knows of the rules of `kvsim.sim.serving`: one instance, in order of arrival; prompts in pieces, decoding
-or prompts first; a first tier and one below it or none; lru, prefixes, whole loads, blocks that others compute or
-load; writing back, through or not at all; growth, and giving way to be computed again. Room is a
-`simpy.Container` of blocks, a link two `simpy.Resource`s, and everything that takes time is a process.
+What it knows of the rules of `kvsim.sim.serving`: one instance, in order of arrival; prompts in pieces or
+whole, decoding or prompts first; a first tier and one below it or none; lru, prefixes, whole loads, blocks that
+others compute or load; writing back, through or not at all; growth, and giving way to be computed again. Room is
+a `simpy.Container` of blocks, a link two `simpy.Resource`s, and everything that takes time is a process.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Roofline:
-    """Picoseconds of an iteration: the larger of what streaming and what computing takes, and some overhead."""
+    """Picoseconds of an iteration: the larger of streaming and computing, and some overhead."""
 
     weights: Fraction
     """To stream them."""
@@ -77,13 +77,23 @@ class Case:
     growth: int = 1
 
 
+class Room(simpy.Container):
+    """Blocks of room that are free, for whoever came first."""
+
+    def give(self, blocks: int) -> simpy.Event:
+        """They are free, and belong at once to who waits for them."""
+        event = self.put(blocks)
+        self._trigger_get(None)
+        return event
+
+
 @dataclass(eq=False)
 class Tier:
-    """Blocks by what was decided, the one used longest ago first, each with those who need it; and the room they
-    take, which follows."""
+    """Blocks by what was decided, the one used longest ago first, each with those who need it; and the room
+    they take, which follows."""
 
     capacity: int
-    room: simpy.Container
+    room: Room
     blocks: OrderedDict[int, int] = field(default_factory=OrderedDict)
     used: int = 0
     there: dict[int, simpy.Event] = field(default_factory=dict)
@@ -154,7 +164,7 @@ class Server:
         self.case = case
         self.env = env = simpy.Environment()
         sizes = [case.first] if case.below is None else [case.first, case.below]
-        self.tiers = [Tier(size, simpy.Container(env, size, init=size)) for size in sizes]
+        self.tiers = [Tier(size, Room(env, size, init=size)) for size in sizes]
         self.down, self.up = simpy.Resource(env), simpy.Resource(env)
         self.sequences = [Sequence(number, asked) for number, asked in enumerate(case.requests)]
         self.queue: list[Sequence] = []
@@ -309,7 +319,7 @@ class Server:
     def _give_back(self, sequence: Sequence) -> None:
         if sequence.own:
             self.tiers[0].used -= sequence.own
-            self.tiers[0].room.put(sequence.own)
+            self.tiers[0].room.give(sequence.own)
             sequence.own = 0
 
     # --- getting in
@@ -425,7 +435,7 @@ class Server:
         if load.kept:
             self.tiers[1].need(load.blocks, -1)
         else:
-            yield self.tiers[1].room.put(len(load.blocks))
+            yield self.tiers[1].room.give(len(load.blocks))
         self._call()
 
     def _demote(self, gone: list[int]) -> None:
@@ -437,7 +447,7 @@ class Server:
         else:
             leaving = []
         if len(gone) > len(leaving):
-            self.tiers[0].room.put(len(gone) - len(leaving))
+            self.tiers[0].room.give(len(gone) - len(leaving))
         if leaving:
             self._push_down(leaving, stays=False)
 
@@ -446,7 +456,7 @@ class Server:
         below = self.tiers[1]
         gone = below.oldest(below.used + len(blocks) - below.capacity)
         if gone:
-            below.room.put(len(gone))
+            below.room.give(len(gone))
         late = [self.tiers[0].there[block] for block in blocks if not self.tiers[0].there[block].triggered]
         there = self.env.event()
         for block in blocks:
@@ -466,7 +476,7 @@ class Server:
         if stays:
             self.tiers[0].need(blocks, -1)
         else:
-            self.tiers[0].room.put(len(blocks))
+            self.tiers[0].room.give(len(blocks))
         self._call()
 
     def _cross(self, lane: simpy.Resource, blocks: int) -> Process:
@@ -529,7 +539,7 @@ class Server:
             del first.blocks[block]
         first.used -= len(never)
         if never:
-            first.room.put(len(never))
+            first.room.give(len(never))
         sequence.fresh = []
         first.need([block for block in sequence.held if block not in never], -1)
         self._give_back(sequence)

@@ -30,8 +30,9 @@ thorough = settings(
 PETA = 10**15
 """Bytes of a block times picoseconds a second: over its time on the link, the bandwidth."""
 
-# The tiny model on the tiny GPU: 80 % of 1 GB/s, and 60 % of 4 Gflop/s; 1000 parameters of 2 bytes and 2 flop,
-# 2 layers with 16 scalars of 2 bytes a token, and 4 flop for each of 2 heads of 8 scalars a pair of tokens.
+# The tiny model on the tiny GPU: 80 % of 1 GB/s, and 60 % of 4 Gflop/s; 1000 parameters of 2 bytes and 2
+# flop, 2 layers with 16 scalars of 2 bytes a token, and 4 flop for each of 2 heads of 8 scalars a pair of
+# tokens.
 TINY = Roofline(
     weights=Fraction(2000 * 10**12, 800_000_000),
     cached=Fraction(2 * 16 * 2 * 10**12, 800_000_000),

@@ -394,8 +394,9 @@ def test_who_gives_way_in_the_middle_of_a_prompt_does_not_count_it() -> None:
 
 
 def test_who_lacks_room_gets_that_of_what_was_brought_up_ahead() -> None:
-    # 8 blocks. The first request has 7 of 2 tokens and needs an eighth for its second token, when the look-ahead
-    # has just taken that for block 8, which the second request shares: it arrives, and can leave again.
+    # 8 blocks. The first request has 7 of 2 tokens and needs an eighth for its second token, when the look-
+    # ahead has just taken that for block 8, which the second request shares: it arrives, and can leave
+    # again.
     requests = [ask(0, 14, 3), ask(0, 4, 1, (8, 9))]
     result = run(
         requests,
@@ -540,6 +541,28 @@ def test_prompts_are_handed_over_to_who_decodes() -> None:
     assert log(result) == [(0, 1, 6)]
     assert phases(result) == [{"handover": 3, "compute": 3}]
     assert rows(result, "instance", "reused", "computed") == [(1, 0, 8)]
+
+
+def test_what_was_handed_over_goes_on_where_it_ended() -> None:
+    # 8 + 4 tokens are cached in the end, and fill three blocks just so
+    handed = run([ask(0, 8, 5, (1, 2))], [hbm(), dram()], [pcie()], instances={"count": 2, "prefill": 1})
+    assert log(handed) == [(0, 1, 8)]
+    assert handed.records.iterations.column("context").tolist() == [0, 8]
+
+
+def test_a_load_does_not_wait_for_who_waits_for_its_room() -> None:
+    # Block 1 is in both first tiers. The first request pushes it down there, where the third finds it at
+    # 10, and loads it from 12 on; meanwhile the fourth pushes the other copy down, for which there is room
+    # at 13.
+    requests = [ask(0, 8, 1), ask(0, 4, 1), ask(10, 4, 1, (1,)), ask(11, 8, 1)]
+    result = run(
+        requests,
+        [hbm(2), dram(1)],
+        [pcie()],
+        reuse={"warm": {"tier": "hbm"}, "overhead": "2 us"},
+        instances={"count": 2},
+    )
+    assert phases(result)[2:] == [{"overhead": 2, "load": 1, "compute": 1}, {"room": 3, "compute": 1}]
 
 
 def test_a_single_tier_for_each_instance_will_do() -> None:

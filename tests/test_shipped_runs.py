@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import filecmp
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ import pytest
 import kvsim
 from kvsim.analysis.queueing import littles_law
 from kvsim.scenario.loader import available_scenarios
-from kvsim.sim.result import RunResult
+from kvsim.workloads.requests.registry import REQUEST_WORKLOADS
 
 SHARED_TRACE = Path(__file__).resolve().parents[2] / "shared" / "traces" / "mooncake_synthetic.jsonl"
 
@@ -37,15 +39,27 @@ def small_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def run(name: str, trace: Path, *overrides: str) -> RunResult:
+def run(name: str, trace: Path, *overrides: str) -> Any:
+    """The result of a run, of steps or of requests."""
     wanted = [f"workload.path={trace}"] if name.startswith("mooncake") else []
     return kvsim.run(name, overrides=[*wanted, *overrides]).result
+
+
+def asks_requests(path: Path) -> bool:
+    """Whether a scenario's workload is one of requests, told by its kind."""
+    kind = re.search(r"^workload:\n  kind: (\w+)", path.read_text(), re.MULTILINE)
+    return kind is not None and kind[1] in REQUEST_WORKLOADS.names()
+
+
+OF_REQUESTS = sorted(name for name, path in available_scenarios().items() if asks_requests(path))
+OF_STEPS = sorted(set(available_scenarios()) - set(OF_REQUESTS))
 
 
 @pytest.mark.parametrize("name", sorted(available_scenarios()))
 def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
     """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
-    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, "execution.max_steps=400")
+    fewer = "workload.max_requests=200" if name in OF_REQUESTS else "execution.max_steps=400"
+    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, fewer)
     measured = littles_law(result)
     hops = result.records.hops
     for number, lane in enumerate(result.lanes):
@@ -80,7 +94,7 @@ IN_ORDER = {"language_model": ("serial", "demand", "ideal")}
 MODES = ("serial", "demand", "layered", "async", "ideal")
 
 
-@pytest.mark.parametrize("name", sorted(available_scenarios()))
+@pytest.mark.parametrize("name", OF_STEPS)
 def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) -> None:
     shape = ("execution.max_steps=3", *SMALLER.get(name, ()))
     spans = {
@@ -89,6 +103,18 @@ def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) 
     }
     assert min(spans.values()) == spans["ideal"]
     assert spans["serial"] >= spans["demand"]
+
+
+@pytest.mark.parametrize("name", OF_REQUESTS)
+@pytest.mark.parametrize("match", ["prefix", "any", "none"])
+def test_every_request_is_served_whatever_is_reused(name: str, match: str, small_trace: Path) -> None:
+    changes = ("workload.max_requests=100", f"serving.reuse.match={match}")
+    result = run(name, small_trace, *changes)
+    requests = result.records.requests
+    told = 4 if name.startswith("mooncake") else 100
+    assert len(requests.column("end")) == told
+    reused = int((requests.column("reused") + requests.column("loaded")).sum())
+    assert (reused == 0) == (match == "none")
 
 
 def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:

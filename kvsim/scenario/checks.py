@@ -212,8 +212,6 @@ def _not_there(scenario: Scenario, which: int, wanted: NumberSet | None) -> str 
 def _room(scenario: Scenario) -> Iterator[Finding]:
     """A page fits every tier, and the pages of a layer fit tier 0 together."""
     tiers = scenario.hierarchy.tiers
-    if isinstance(scenario.workload, RequestSpec):
-        return  # what a block takes is known when its trace has been opened
     for index, tier in enumerate(tiers):
         path = ("hierarchy", "tiers", index, "capacity")
         page, capacity = geometry.page_bytes(scenario, index), geometry.capacity_bytes(scenario, index)
@@ -327,6 +325,7 @@ RULES = (
     Rule(("workload", "serving"), request_checks.serves_requests),
     Rule(("hierarchy.tiers.*.name", "serving"), request_checks.serving_tiers),
     Rule(("serving",), request_checks.serving_shares),
+    Rule(("policy", "execution", "hierarchy.tiers.*.access"), request_checks.without_effect),
     Rule(("workload",), _sparse_reads_something),
     Rule(("workload", "scheme"), _layers),
     Rule(_SHAPE, _mixed),

@@ -10,7 +10,15 @@ from kvsim.scenario.scenario import Scenario
 from kvsim.scenario.serving import ServingSpec
 from kvsim.scenario.workload import Custom
 
-__all__ = ["arrival_problems", "arrivals", "patterns", "serves_requests", "serving_shares", "serving_tiers"]
+__all__ = [
+    "arrival_problems",
+    "arrivals",
+    "patterns",
+    "serves_requests",
+    "serving_shares",
+    "serving_tiers",
+    "without_effect",
+]
 
 Finding = tuple[tuple[str | int, ...], str]
 _ONLY_FOR = {
@@ -53,10 +61,16 @@ def serves_requests(scenario: Scenario) -> Iterator[Finding]:
 def serving_tiers(scenario: Scenario) -> Iterator[Finding]:
     """The tiers that serving names are there, and can be what they are named for."""
     known = [tier.name for tier in scenario.hierarchy.tiers]
-    named: dict[tuple[str, str], str | None] = {
+    named: dict[tuple[str, ...], str | None] = {
         ("instances", "shared_from"): scenario.serving.instances.shared_from,
         ("reuse", "lookahead_tier"): scenario.serving.reuse.lookahead_tier,
     }
+    warm = scenario.serving.reuse.warm
+    if warm is not None:
+        named["reuse", "warm", "tier"] = warm.tier
+    if scenario.serving.reuse.lookup == "in_turn" and len(known) > 1:
+        text = f"blocks are looked up in turn in a flat cache: one tier, not {len(known)}"
+        yield ("serving", "reuse", "lookup"), text
     for path, name in named.items():
         if name is None:
             continue
@@ -114,3 +128,38 @@ def _pattern(pattern: PatternSpec) -> Iterator[tuple[str, str]]:
                 f"must be at least {least}, two more than `system_tokens`: a prompt and an output of a token"
             )
             yield "context_limit", text
+
+
+def without_effect(scenario: Scenario) -> Iterator[Finding]:
+    """Requests are served by rules of their own: what steps alone look at would be ignored."""
+    if not isinstance(scenario.workload, RequestSpec):
+        return
+    for section, spec, names in (
+        (("policy",), scenario.policy, _OF_STEPS["policy"]),
+        (("execution",), scenario.execution, _OF_STEPS["execution"]),
+        (("execution", "dma"), scenario.execution.dma, _OF_STEPS["dma"]),
+    ):
+        for name in names:
+            if getattr(spec, name) != type(spec).model_fields[name].default:
+                yield (*section, name), "has no effect on requests, only on steps; leave it out"
+    for index, tier in enumerate(scenario.hierarchy.tiers):
+        if tier.access != "promote":
+            yield (
+                ("hierarchy", "tiers", index, "access"),
+                "what requests read is in the first tier: `promote`",
+            )
+        if tier.high_watermark is not None:
+            text = "has no effect on requests, which make room as they need it; leave it out"
+            yield ("hierarchy", "tiers", index, "high_watermark"), text
+    for index, link in enumerate(scenario.hierarchy.links):
+        if link.compute_share:
+            text = "has no effect on requests, whose compute no copy slows; leave it out"
+            yield ("hierarchy", "links", index, "compute_share"), text
+
+
+_OF_STEPS = {
+    "policy": ("prefetch", "placement", "lossy", "decision_time", "decision_time_per_page"),
+    "execution": ("overlap", "depth", "tile", "in_place", "max_steps"),
+    "dma": ("max_in_flight", "classes", "prefetch_limit", "prefetch_queue", "pressure"),
+}
+"""Fields that mean nothing where requests are served."""

@@ -159,6 +159,41 @@ def convert_command(
         tell_left_out(reader)
 
 
+@app.command("synthesise")
+def synthesise_command(
+    trace: Annotated[Path, typer.Argument(metavar="TRACE", help="Trace of requests that tell their blocks.")],
+    out: _OutFile,
+    requests: Annotated[
+        int | None, typer.Option(min=1, help="Number of requests. Default: as many as the trace has.")
+    ] = None,
+    speedup: Annotated[
+        float, typer.Option(min=1e-6, max=1e6, help="Factor by which requests arrive faster.")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the random numbers.")] = 0,
+    format: _FormatOption = TraceFormat.auto,
+    to: _ToOption = WrittenFormat.auto,
+    block_tokens: _BlockTokens = None,
+    skip: _Skip = False,
+) -> None:
+    """Make up requests after those of a trace: as long, shared alike, as bursty; more of them, or faster."""
+    with reported():
+        from kvsim.errors import KvsimError
+        from kvsim.workloads.requests.resampling import generate
+        from kvsim.workloads.requests.synthesis import fit
+        from kvsim.workloads.requests.writers import BlockSize
+
+        reader = request_reader(trace, format.value, block_tokens, skip=skip)
+        if reader is None:
+            raise KvsimError(f"{trace}: a trace of pages; made up are requests after requests")
+        try:
+            model = fit(reader.requests(), reader.block_tokens)
+        except ValueError as error:
+            raise KvsimError(f"{trace}: {error}") from None
+        tell_left_out(reader)
+        made_up = generate(model, requests, speedup, seed)
+        write_requests(out, made_up, to.value, BlockSize(reader.block_tokens))
+
+
 @app.command("events")
 def events_command(
     recording: Annotated[

@@ -275,3 +275,28 @@ def test_what_cannot_be_done_with_requests_is_told(
     assert outcome.code == 2
     assert reason in outcome.err
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.csv", "p.csv", "r.csv"]
+
+
+def test_requests_are_made_up_after_those_of_a_trace(invoke: Invoke, tmp_path: Path) -> None:
+    trace, out, fast = (tmp_path / name for name in ("trace.jsonl", "out.jsonl", "fast.jsonl"))
+    rows = [
+        {"timestamp": 1000 * n, "input_length": 600 + n, "output_length": 2 * n, "hash_ids": [n % 3, 100 + n]}
+        for n in range(20)
+    ]
+    trace.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    outcome = invoke("trace", "synthesise", trace, out, "--requests", "60", "--seed", "4")
+    assert (outcome.code, outcome.out, outcome.err) == (0, "", f"wrote {out}: 60 rows\n")
+    made_up = [json.loads(line) for line in out.read_text().splitlines()]
+    assert {(row["input_length"], row["output_length"]) for row in made_up} <= {
+        (row["input_length"], row["output_length"]) for row in rows
+    }
+    assert made_up[59]["timestamp"] == 59_000  # all gaps are one second
+    again = ("--requests", "60", "--seed", "4", "--speedup", "2")
+    assert invoke("trace", "synthesise", trace, fast, *again).code == 0
+    assert json.loads(fast.read_text().splitlines()[59])["timestamp"] == 29_500
+
+
+def test_nothing_is_made_up_after_a_trace_of_pages(invoke: Invoke, trace: Path, tmp_path: Path) -> None:
+    outcome = invoke("trace", "synthesise", trace, tmp_path / "out.jsonl")
+    assert outcome.code == 2
+    assert outcome.err == f"error: {trace}: a trace of pages; made up are requests after requests\n"

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from kvsim.analysis.attribution import NO_CLASS, Outstanding, exposure, outstanding
+from kvsim.analysis.cost import tokens_per_second
 from kvsim.analysis.energy import EnergySummary, energy_of
 from kvsim.analysis.frames import CAUSE_NAMES, CLASS_NAMES
 from kvsim.analysis.intervals import Ticks, exact_sum, merge, overlap_ticks
@@ -21,7 +22,8 @@ from kvsim.analysis.prefetches import late_saved_ticks, prefetches, stolen_ticks
 from kvsim.analysis.queueing import littles_law
 from kvsim.analysis.run_bounds import BoundsSummary, run_bounds
 from kvsim.analysis.streams import page_rows
-from kvsim.scenario.geometry import prompt_steps
+from kvsim.scenario.geometry import decoded_sequences, prompt_steps
+from kvsim.scenario.scenario import Scenario
 from kvsim.sim.records import TransferClass
 from kvsim.sim.result import LaneInfo, RunResult
 from kvsim.units import TICKS_PER_SECOND
@@ -88,6 +90,8 @@ class Summary:
     that read the prompt of a language model do not count."""
     step_response_s: Mapping[str, float]
     """End minus arrival: the latency plus the wait for earlier steps; of the same steps."""
+    tokens_per_s: float | None
+    """Tokens decoded in a second of the same steps, of all sequences together; None where steps give none."""
     hit_rate: float
     """Reads that found their page in tier 0 over reads; 0 without reads."""
     tier_hit_rate: Mapping[str, float]
@@ -145,6 +149,7 @@ def summarise(result: RunResult) -> Summary:
     decoded = slice(prompt_steps(result.scenario), None)
     complete = result.records.keep_events
     hidden = _hidden_ticks(result) if complete else None
+    latency = _distribution((end - start)[decoded])
     exposed = sum(result.exposed_ticks)
     found = {tier.name: _ratio(tier.found, result.accesses) for tier in result.tiers}
     return Summary(
@@ -160,8 +165,9 @@ def summarise(result: RunResult) -> Summary:
         overlap_efficiency=None if hidden is None else overlap_efficiency(sum(hidden), exposed),
         bounds=run_bounds(result).summary() if complete else None,
         idle_s=_seconds(result.idle_ticks),
-        step_latency_s=_distribution((end - start)[decoded]),
+        step_latency_s=latency,
         step_response_s=_distribution((end - arrival)[decoded]),
+        tokens_per_s=_tokens_per_s(result.scenario, latency["mean"]),
         hit_rate=_ratio(result.tiers[0].found, result.accesses),
         tier_hit_rate=found,
         hit_mass=result.mass_found / result.mass if result.mass else None,
@@ -325,6 +331,11 @@ def _distribution(ticks: Ticks) -> dict[str, float]:
     mean = float(Fraction(exact_sum(ticks), ticks.size * TICKS_PER_SECOND))
     nearest = {name: int(ordered[-(-percent * ticks.size // 100) - 1]) for name, percent in _RANKS.items()}
     return {"mean": mean} | {name: _seconds(value) for name, value in nearest.items()}
+
+
+def _tokens_per_s(scenario: Scenario, mean_step_s: float) -> float | None:
+    sequences = decoded_sequences(scenario)
+    return None if sequences is None or not mean_step_s else tokens_per_second(sequences, mean_step_s)
 
 
 def _by_cause(ticks: tuple[int, ...] | list[int]) -> dict[str, float]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from kvsim.units import format_duration
 from kvsim.workloads.requests.base import Request
+from kvsim.workloads.requests.loops import turns
 
 __all__ = ["request_info"]
 
@@ -19,11 +20,10 @@ def request_info(requests: Iterable[Request], block_tokens: int) -> dict[str, st
     sessions: set[int] = set()
     tenants: set[str] = set()
     blocks: set[int] = set()
-    references = follow_ups = 0
+    references = 0
     for request in requests:
         arrivals.append(request.arrival_ticks)
-        turn: Request | None = request
-        while turn is not None:
+        for turn in turns(request):
             inputs.append(turn.input_tokens)
             outputs.append(turn.output_tokens)
             tenants.add(turn.tenant)
@@ -31,11 +31,9 @@ def request_info(requests: Iterable[Request], block_tokens: int) -> dict[str, st
                 sessions.add(turn.session)
             references += len(turn.blocks)
             blocks.update(turn.blocks)
-            follow_ups += turn is not request
-            turn = turn.follow_up
     found = {"requests": f"{len(inputs):,}"}
-    if follow_ups:
-        found["of them later turns of closed loops"] = f"{follow_ups:,}"
+    if len(inputs) > len(arrivals):
+        found["of them later turns of closed loops"] = f"{len(inputs) - len(arrivals):,}"
     found |= _arrivals(np.array(arrivals))
     for name, counts in (("input tokens", np.array(inputs)), ("output tokens", np.array(outputs))):
         parts = [f"{counts.mean():,.1f} on average"]

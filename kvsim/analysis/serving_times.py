@@ -22,6 +22,7 @@ from kvsim.units import TICKS_PER_SECOND
 __all__ = [
     "EXPOSED_PHASES",
     "PARTS",
+    "PHASES",
     "QUEUE_PHASES",
     "RANKS",
     "STATISTICS",
@@ -153,9 +154,8 @@ class TokenGaps:
             longest = max(longest, int(np.ceil(last.max())))
         return longest
 
-    def percentile(self, percent: int) -> int:
-        """The gap of that rank, in ticks, by halving; 0 if there are none."""
-        rank = _rank(percent, self.count)
+    def ranked(self, rank: int) -> int:
+        """The gap of that rank, from 1, in ticks, by halving."""
         low, high = 0, self.longest
         while low < high:
             middle = (low + high) // 2
@@ -171,7 +171,8 @@ class TokenGaps:
             return dict.fromkeys(STATISTICS, 0.0)
         mean = float(Fraction(self.total, self.count * TICKS_PER_SECOND))
         return {"mean": mean} | {
-            name: self.percentile(percent) / TICKS_PER_SECOND for name, percent in RANKS.items()
+            name: self.ranked(_rank(percent, self.count)) / TICKS_PER_SECOND
+            for name, percent in RANKS.items()
         }
 
 

@@ -9,10 +9,12 @@ from numpy.typing import NDArray
 from kvsim.analysis.frames import CAUSE_NAMES
 from kvsim.analysis.intervals import merge, overlap_ticks, total_ticks
 from kvsim.analysis.metrics import Summary, compute_intervals
+from kvsim.analysis.summaries import AnyResult, AnySummary
 from kvsim.reporting import palette
 from kvsim.reporting.style import new_figure
 from kvsim.reporting.text import cause_title, duration_text, percent_text, time_unit
 from kvsim.sim.result import RunResult
+from kvsim.sim.serving.result import ServingResult
 from kvsim.units import TICKS_PER_SECOND
 
 MAX_STEP_BARS = 400
@@ -122,7 +124,7 @@ def _percentile_lines(
         )
 
 
-def lanes_figure(result: RunResult, summary: Summary) -> go.Figure:
+def lanes_figure(result: AnyResult, summary: AnySummary) -> go.Figure:
     """How busy each lane was and over what, and how long transfers queued for it."""
     lanes = [lane for lane in result.lanes if lane.transfers]
     names = [lane.name for lane in lanes]
@@ -177,9 +179,11 @@ def lanes_figure(result: RunResult, summary: Summary) -> go.Figure:
     return figure
 
 
-def _lane_shares(result: RunResult, summary: Summary, names: list[str]) -> list[tuple[str, str, list[float]]]:
+def _lane_shares(
+    result: AnyResult, summary: AnySummary, names: list[str]
+) -> list[tuple[str, str, list[float]]]:
     """Shares of the makespan in which each lane served something: under compute, under waits, neither."""
-    if not result.records.keep_events:
+    if isinstance(result, ServingResult) or not result.records.keep_events:
         return [("in use", palette.COMPUTE, [summary.links[name].utilisation for name in names])]
     hops, stalls = result.records.hops, result.records.stalls
     compute = compute_intervals(result)

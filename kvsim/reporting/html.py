@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from html import escape
 
 from plotly.offline import get_plotlyjs
@@ -24,6 +24,7 @@ from kvsim.reporting.text import (
 from kvsim.reporting.tiers import occupancy_figure
 from kvsim.reporting.timeline import timeline_figure, timeline_note
 from kvsim.reporting.verdict import verdict
+from kvsim.scenario.scenario import Scenario
 from kvsim.sim.result import RunResult
 
 # Forbids the page every request, so that nothing in it can depend on the network. WebGL code of plotly.js
@@ -36,28 +37,33 @@ _HOW_TIMELINE = (
     "Drag to zoom into a stretch of time, double-click to go back, click a legend entry to hide it; point at "
     "a bar for its pages, bytes and times. "
 )
-_HOW_TIERS = (
+HOW_TIERS = (
     "Bytes used or reserved; the dashed line is the capacity where it is near. Zooms with the timeline."
 )
-_NO_EVENTS = (
+NO_EVENTS = (
     '<p class="empty">Not recorded: this run kept only summary records. Run it with '
     "<code>execution.records: all</code> to see this section.</p>"
 )
-_NO_TRANSFERS = '<p class="empty">Nothing moved.</p>'
+NO_TRANSFERS = '<p class="empty">Nothing moved.</p>'
 _NO_STEPS = '<p class="empty">The run has no steps.</p>'
 
 
 def report_html(result: RunResult, summary: Summary) -> str:
     """The whole page."""
-    title = escape(f"kvsim: {summary.scenario}")
-    sections = "\n".join(_sections(result, summary))
+    return document(summary.scenario, [_head(result, summary), *_sections(result, summary)])
+
+
+def document(name: str, parts: Sequence[str]) -> str:
+    """The page of a run of that name, of parts in HTML."""
+    body = "\n".join(parts)
     return (
         f'<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{POLICY}">\n'
         f'<meta name="viewport" content="width=device-width,initial-scale=1">\n'
-        f'<link rel="icon" href="data:,">\n<title>{title}</title>\n<style>{page.STYLE}</style>\n'
+        f'<link rel="icon" href="data:,">\n<title>{escape(f"kvsim: {name}")}</title>\n'
+        f"<style>{page.STYLE}</style>\n"
         f"<script>{get_plotlyjs()}</script>\n<script>{page.PLOT}</script>\n</head>\n<body>\n<main>\n"
-        f"{_head(result, summary)}\n{sections}\n</main>\n<script>{page.SCRIPT}</script>\n</body>\n</html>\n"
+        f"{body}\n</main>\n<script>{page.SCRIPT}</script>\n</body>\n</html>\n"
     )
 
 
@@ -68,15 +74,20 @@ def _head(result: RunResult, summary: Summary) -> str:
         f"eviction {scenario.policy.eviction.name} · prefetch {scenario.policy.prefetch.name} · "
         f"{' → '.join(tier.name for tier in result.tiers)}"
     )
+    return head(scenario, about, verdict(summary), _cards(summary))
+
+
+def head(scenario: Scenario, about: str, answer: str, cards: Iterable[tuple[str, str, str]]) -> str:
+    """The top of a page: the scenario, what is to be said of its run, and cards of name, value and note."""
     description = f"<p>{escape(scenario.description)}</p>\n" if scenario.description else ""
-    cards = "\n".join(
+    shown = "\n".join(
         f'<div class="card"><div class="name">{escape(name)}</div><div class="value">{escape(value)}</div>'
         f'<div class="note">{escape(note)}</div></div>'
-        for name, value, note in _cards(summary)
+        for name, value, note in cards
     )
     return (
-        f'<h1>{escape(summary.scenario)}</h1>\n{description}<p class="quiet">{escape(about)}</p>\n'
-        f'<p class="verdict">{escape(verdict(summary))}</p>\n<div class="cards">\n{cards}\n</div>'
+        f'<h1>{escape(scenario.name)}</h1>\n{description}<p class="quiet">{escape(about)}</p>\n'
+        f'<p class="verdict">{escape(answer)}</p>\n<div class="cards">\n{shown}\n</div>'
     )
 
 
@@ -122,56 +133,57 @@ def _cards(summary: Summary) -> Iterator[tuple[str, str, str]]:
 
 def _sections(result: RunResult, summary: Summary) -> Iterator[str]:
     complete, stepped = result.records.keep_events, result.records.steps.array().shape[0] > 0
-    yield _section(
+    yield section(
         "Where each step's time went",
         "Grey is compute; every other colour is time the step waited, by cause.",
         embed(figures.steps_figure(result), "steps") if stepped else _NO_STEPS,
     )
-    yield _section(
+    yield section(
         "How much of the possible overlap took place",
         bounds_sentence(summary),
-        embed(bounds_figure(summary), "bounds") if complete else _NO_EVENTS,
+        embed(bounds_figure(summary), "bounds") if complete else NO_EVENTS,
     )
-    yield _section(
+    yield section(
         "What ran when: transfers under a grey compute bar are hidden, the rest may be waited for",
         _HOW_TIMELINE + timeline_note(result) if complete else "",
-        embed(timeline_figure(result), "timeline") if complete else _NO_EVENTS,
+        embed(timeline_figure(result), "timeline") if complete else NO_EVENTS,
     )
-    yield _section(
+    yield section(
         "How full each tier was",
-        _HOW_TIERS if complete else "",
+        HOW_TIERS if complete else "",
         embed(occupancy_figure(result), "tiers") if complete else _tier_table(result, summary),
     )
-    yield _section(
+    yield section(
         "How long steps took",
         "Bars count steps; the line is the share of steps at or below a latency. The right tail hurts.",
         embed(figures.latency_figure(result, summary), "latency") if stepped else _NO_STEPS,
     )
     used = any(lane.transfers for lane in result.lanes)
-    yield _section(
+    yield section(
         "Which lane is the bottleneck",
         "Left: how much of the run each lane was in use, and whether compute hid it. Right: a long queue on "
         "a busy lane says widen it; a long queue on an idle lane means bursts.",
-        (embed(figures.lanes_figure(result, summary), "lanes") if used else _NO_TRANSFERS)
+        (embed(figures.lanes_figure(result, summary), "lanes") if used else NO_TRANSFERS)
         + _lane_table(summary),
     )
     if summary.energy is not None:
-        yield _section(
+        yield section(
             "Where the energy went",
             energy_sentence(summary.energy),
             embed(energy_figure(summary.energy), "energy"),
         )
 
 
-def _section(title: str, how: str, body: str) -> str:
+def section(title: str, how: str, body: str) -> str:
+    """A part of the page: what it answers, how to read it, and the figure or table."""
     return f'<section>\n<h2>{escape(title)}</h2>\n<p class="how">{escape(how)}</p>\n{body}\n</section>'
 
 
 def _lane_table(summary: Summary) -> str:
     classes = list(next(iter(summary.links.values())).bytes_by_class) if summary.links else []
-    head = ["lane", "in use", "mean queue", "mean in system", "transfers", "waited for"]
+    heads = ["lane", "in use", "mean queue", "mean in system", "transfers", "waited for"]
     rows = [_lane_cells(name, lane) for name, lane in summary.links.items()]
-    return _table([*head, *(class_title(name) for name in classes)], rows)
+    return table([*heads, *(class_title(name) for name in classes)], rows)
 
 
 def _lane_cells(name: str, lane: LaneSummary) -> list[str]:
@@ -197,10 +209,11 @@ def _tier_table(result: RunResult, summary: Summary) -> str:
         ]
         for tier in result.tiers
     ]
-    return _NO_EVENTS + _table(["tier", "capacity", "peak", "reads found here", "evictions"], rows)
+    return NO_EVENTS + table(["tier", "capacity", "peak", "reads found here", "evictions"], rows)
 
 
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    top = "".join(f"<th>{escape(name)}</th>" for name in head)
+def table(heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """A table of texts."""
+    top = "".join(f"<th>{escape(name)}</th>" for name in heads)
     body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>\n" for row in rows)
     return f'<div class="scroll"><table><thead><tr>{top}</tr></thead>\n<tbody>\n{body}</tbody></table></div>'

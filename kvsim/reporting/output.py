@@ -9,17 +9,27 @@ from pathlib import Path
 
 from kvsim.analysis.frames import frames
 from kvsim.analysis.metrics import Summary
+from kvsim.analysis.serving import ServingSummary
+from kvsim.analysis.serving_frames import iterations_frame, moves_frame, requests_frame
+from kvsim.analysis.summaries import AnyResult, AnySummary
 from kvsim.errors import KvsimError
 from kvsim.reporting.html import report_html
-from kvsim.reporting.perfetto import write_trace
+from kvsim.reporting.perfetto import trace_events, write_trace
+from kvsim.reporting.serving_html import serving_html
+from kvsim.reporting.serving_perfetto import serving_events
 from kvsim.scenario.loader import dump
-from kvsim.sim.result import RunResult
+from kvsim.sim.serving.result import ServingResult
 
 FILES = ("scenario.yaml", "summary.json", "steps.csv", "transfers.csv", "report.html", "trace.json")
-"""Everything a run's directory holds."""
+"""Everything the directory of a run of steps holds."""
+SERVING_FILES = (
+    *("scenario.yaml", "summary.json", "requests.csv", "iterations.csv", "transfers.csv"),
+    *("report.html", "trace.json"),
+)
+"""The same of a run of requests."""
 
 
-def write_run(result: RunResult, summary: Summary, directory: str | Path) -> Path:
+def write_run(result: AnyResult, summary: AnySummary, directory: str | Path) -> Path:
     """Write the files of a run into `directory` and return it.
 
     The files are built beside the directory and renamed into place together. An earlier run there is
@@ -58,23 +68,34 @@ def check_directory(directory: str | Path) -> None:
     if target == Path.cwd() or target in Path.cwd().parents:
         raise KvsimError(f"{target} is the current directory or holds it; choose a directory below it")
     entries = target.iterdir()
-    strangers = sorted(entry.name for entry in entries if entry.name not in FILES or not entry.is_file())
+    strangers = sorted(
+        entry.name for entry in entries if entry.name not in {*FILES, *SERVING_FILES} or not entry.is_file()
+    )
     if strangers:
         shown = ", ".join(strangers[:5]) + (", …" if len(strangers) > 5 else "")
         raise KvsimError(f"{target} holds files that are not of a run: {shown}; choose another directory")
 
 
-def _write_files(result: RunResult, summary: Summary, directory: Path) -> None:
-    tables = frames(result)
+def _write_files(result: AnyResult, summary: AnySummary, directory: Path) -> None:
     _write(directory / "scenario.yaml", dump(result.scenario))
     _write(directory / "summary.json", summary_json(summary))
-    tables.steps.to_csv(directory / "steps.csv", index=False, lineterminator="\n")
-    tables.transfers.to_csv(directory / "transfers.csv", index=False, lineterminator="\n")
-    _write(directory / "report.html", report_html(result, summary))
-    write_trace(result, directory / "trace.json")
+    if isinstance(result, ServingResult):
+        assert isinstance(summary, ServingSummary)
+        tables = {"requests": requests_frame(result), "iterations": iterations_frame(result)}
+        tables["transfers"] = moves_frame(result)
+        page, events = serving_html(result, summary), serving_events(result)
+    else:
+        assert isinstance(summary, Summary)
+        of = frames(result)
+        tables = {"steps": of.steps, "transfers": of.transfers}
+        page, events = report_html(result, summary), trace_events(result)
+    for name, table in tables.items():
+        table.to_csv(directory / f"{name}.csv", index=False, lineterminator="\n")
+    _write(directory / "report.html", page)
+    write_trace(events, directory / "trace.json")
 
 
-def summary_json(summary: Summary) -> str:
+def summary_json(summary: AnySummary) -> str:
     """The summary as JSON with sorted keys."""
     return json.dumps(summary.to_dict(), indent=2, sort_keys=True, ensure_ascii=False, allow_nan=False) + "\n"
 

@@ -13,11 +13,11 @@ from kvsim.analysis.serving_times import PARTS, STATISTICS
 from kvsim.analysis.summaries import AnySummary
 from kvsim.reporting.serving_text import (
     LATENCIES,
-    NOWHERE,
     PART_TITLES,
     objectives_text,
     phase_title,
     serving_verdict,
+    tier_rows,
 )
 from kvsim.reporting.tables import compact_table, print_summary
 from kvsim.reporting.text import (
@@ -72,7 +72,7 @@ def print_serving(console: Console, summary: ServingSummary, scenario: Scenario)
 def about_serving(scenario: Scenario) -> str:
     """How requests are served, in a line."""
     spec = scenario.serving
-    parts = [scenario.workload.kind]
+    parts: list[str] = [scenario.workload.kind]
     if spec.instances.count > 1:
         apart = f", {spec.instances.prefill} for prompts" if spec.instances.prefill else ""
         parts.append(f"{spec.instances.count} instances{apart} ({spec.instances.routing})")
@@ -121,21 +121,20 @@ def _time(summary: ServingSummary) -> Table:
 def _hits(summary: ServingSummary) -> Table:
     heads = ("tier", "blocks found here", "evictions", "lost", "peak use", "capacity", "full")
     table = compact_table("blocks of prompts by tier", *heads)
-    for tier, peak in summary.peak_bytes.items():
-        rate, capacity = summary.tier_hit_rate.get(tier), summary.capacity_bytes[tier]
+    for title, found, tier in tier_rows(summary):
+        if tier is None:
+            table.add_row(title, found, *[""] * 5)
+            continue
+        peak, capacity = summary.peak_bytes[tier], summary.capacity_bytes[tier]
         table.add_row(
-            tier,
-            "" if rate is None else percent_text(rate),
+            title,
+            found,
             count_text(summary.evictions_by_tier[tier]),
             count_text(summary.discards_by_tier[tier]),
             bytes_text(peak),
             bytes_text(capacity),
             percent_text(peak / capacity if capacity else 0.0),
         )
-    for tier, rate in summary.tier_hit_rate.items():
-        if tier not in summary.peak_bytes:  # there once for each instance
-            table.add_row(tier, percent_text(rate), "", "", "", "", "")
-    table.add_row(NOWHERE, percent_text(max(0.0, 1 - summary.hit_rate)), "", "", "", "", "")
     return table
 
 

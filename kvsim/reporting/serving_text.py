@@ -16,6 +16,7 @@ __all__ = [
     "phase_title",
     "serving_verdict",
     "tier_colours",
+    "tier_rows",
 ]
 
 LATENCIES = {
@@ -57,7 +58,7 @@ PHASE_COLOURS = {
     "overhead": palette.CAUSE_COLOURS["copy_kernel"],
     "compute": palette.COMPUTE,
 }
-_TIERS = ("#D55E00", "#E69F00", "#56B4E9", "#0072B2", "#009E73", "#CC79A7")
+_TIERS = ("#009E73", "#56B4E9", "#0072B2", "#E69F00", "#CC79A7", "#D55E00")
 NOWHERE = "nowhere"
 """Where blocks are that must be computed."""
 
@@ -111,3 +112,14 @@ def objectives_text(summary: ServingSummary) -> str:
     )
     kept = percent_text(summary.goodput_share)
     return f"{kept} of {count_text(summary.requests)} requests keep {wanted}"
+
+
+def tier_rows(summary: ServingSummary) -> list[tuple[str, str, str | None]]:
+    """The rows of a table of tiers: the name, the share of blocks found there, and the memory there is of
+    it; a tier that is there once for each instance has a row of its own, without memory, before theirs."""
+    rows: list[tuple[str, str, str | None]] = []
+    for tier, rate in summary.tier_hit_rate.items():
+        own = [name for name in summary.peak_bytes if name.startswith(f"{tier}/")]
+        rows.append((tier, percent_text(rate), tier if tier in summary.peak_bytes else None))
+        rows += [(f"  {name}", "", name) for name in own]
+    return [*rows, (NOWHERE, percent_text(max(0.0, 1 - summary.hit_rate)), None)]

@@ -7,17 +7,17 @@ import plotly.graph_objects as go
 
 from kvsim.analysis.intervals import Ticks
 from kvsim.analysis.occupancy import Occupancy, occupancy
+from kvsim.analysis.summaries import AnyResult
 from kvsim.reporting import palette
 from kvsim.reporting.style import new_figure
 from kvsim.reporting.text import bytes_text, percent_text, time_unit
-from kvsim.sim.result import RunResult
 from kvsim.units import TICKS_PER_SECOND
 
 OCCUPANCY_BINS = 1_000
 _PANEL_PX, _GAP_PX = 108, 34
 
 
-def occupancy_figure(result: RunResult) -> go.Figure:
+def occupancy_figure(result: AnyResult) -> go.Figure:
     """Bytes used in each tier over time, one panel a tier."""
     curves = occupancy(result)
     end = max(result.makespan_ticks, *(int(curve.times[-1]) for curve in curves), 1)

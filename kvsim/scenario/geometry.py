@@ -33,6 +33,7 @@ __all__ = [
     "cached_steps",
     "capacity_bytes",
     "context_runs",
+    "decoded_sequences",
     "full_pages",
     "initial_pages",
     "initial_parts",
@@ -163,6 +164,14 @@ def prompt_steps(scenario: Scenario) -> int:
     if not isinstance(work, LanguageModel):
         return 0
     return -(-(work.context_tokens - work.decode_tokens) // work.chunk_tokens)
+
+
+def decoded_sequences(scenario: Scenario) -> int | None:
+    """Sequences that each get a token a step, prompts aside; None where steps are something else."""
+    work = scenario.workload
+    if isinstance(work, LanguageModel):
+        return 1
+    return work.batch if isinstance(work, (DenseDecode, SparseDecode)) else None
 
 
 def scalars_of(scenario: Scenario, size: int) -> int:

@@ -159,7 +159,7 @@ def without_effect(scenario: Scenario) -> Iterator[Finding]:
 
 _OF_STEPS = {
     "policy": ("prefetch", "placement", "lossy", "decision_time", "decision_time_per_page"),
-    "execution": ("overlap", "depth", "tile", "in_place", "weights", "max_steps"),
+    "execution": ("overlap", "depth", "tile", "in_place", "max_steps"),
     "dma": ("max_in_flight", "classes", "prefetch_limit", "prefetch_queue", "pressure"),
 }
 """Fields that mean nothing where requests are served."""

@@ -47,6 +47,8 @@ _PAGE_TOKENS: Final = 256
 _STEPS: Final = 6
 _BENCHMARK_PAGE_TOKENS: Final = 16
 """Tokens of a page of the benchmark."""
+_EXACT_TOKENS: Final = {"int2_exact": 36, "int2_token": 31}
+"""Tokens, the first and the newest, that a strategy of the benchmark leaves in fp16."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +104,8 @@ class Option:
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """Options that lose no more than allowed, the fastest first; of equals the one that keeps fewer bytes."""
+    """Options that lose no more than allowed, the fastest first; of equals the one that keeps fewer bytes.
+    Left out are those that are no faster and no smaller than another one, which loses less."""
 
     need: Need
     options: tuple[Option, ...]
@@ -139,7 +142,7 @@ def advise(need: Need, results: Path | None = None) -> Advice:
     good = [option for option in found if _is_good(option, need.loss)]
     return Advice(
         need,
-        tuple(sorted(good, key=lambda one: (one.token_time_s, one.kv_bytes, one.strategy))),
+        tuple(_ranked(good)),
         tuple(
             sorted(
                 (one for one in found if not _is_good(one, need.loss)),
@@ -149,6 +152,21 @@ def advise(need: Need, results: Path | None = None) -> Advice:
         weights,
         free,
     )
+
+
+def _ranked(options: Iterable[Option]) -> list[Option]:
+    """The fastest first, without those that an earlier one stands for: it is no larger and loses less, or is
+    alike and rests on more rows or is simpler."""
+    order = {
+        (one.token_time_s, one.kv_bytes, one.loss, -len(one.evidence), -one.budget, one.strategy): one
+        for one in options
+    }
+    found: dict[tuple[float, int, float], Option] = {}
+    for key, option in sorted(order.items()):
+        better = any(size <= option.kv_bytes and loss < option.loss for _, size, loss in found)
+        if not better:
+            found.setdefault(key[:3], option)
+    return list(found.values())
 
 
 def _is_good(option: Option, most: float) -> bool:
@@ -168,16 +186,20 @@ def _measured(path: str) -> tuple[Mapping[str, str], ...]:
 def _evidence(
     rows: Iterable[Mapping[str, str]], tasks: Sequence[str]
 ) -> dict[tuple[str, float], tuple[Evidence, ...]]:
-    """By strategy and budget: every model's row of each task, at the longest context measured."""
+    """By strategy and budget: every model's row of each task, at the longest context measured in all."""
     of_tasks = [row for row in rows if row["task"] in tasks]
-    longest = max(int(row["context"]) for row in of_tasks)
+    longest = min(max(int(row["context"]) for row in of_tasks if row["task"] == task) for task in tasks)
     there = [row for row in of_tasks if int(row["context"]) == longest]
     full = {(row["lm"], row["task"]): row for row in there if row["strategy"] == "full"}
     found: dict[tuple[str, float], list[Evidence]] = {}
     for row in there:
         key = row["strategy"], float(row["budget"])
         found.setdefault(key, []).append(_compared(row, full[row["lm"], row["task"]]))
-    return {key: tuple(evidence) for key, evidence in found.items()}
+    return {
+        key: tuple(evidence)
+        for key, evidence in found.items()
+        if {row.task for row in evidence} == set(tasks)
+    }
 
 
 def _compared(row: Mapping[str, str], full: Mapping[str, str]) -> Evidence:
@@ -198,7 +220,9 @@ def _option(
 ) -> Option:
     scheme = SchemeSpec.model_validate(entry("schemes", _scheme_of(strategy)))
     selected = _selected_share(strategy, evidence)
-    kept = round(need.context_tokens * min(1.0, budget * 16 / scheme.bits if budget < 1 else 1.0))
+    exact = _EXACT_TOKENS.get(strategy, 0) / evidence[0].context_tokens
+    share = min(1.0, budget * 16 / scheme.bits if budget < 1 else 1.0) + exact * (16 / scheme.bits - 1)
+    kept = round(need.context_tokens * share)  # a token in fp16 takes the bytes of several in the scheme
     size = memory_size(model, scheme, context_tokens=kept, batch=need.batch)
     assert size.batch_bytes is not None
     summary = summarise(simulate(loads_mapping(_scenario(need, gpu, free, scheme.name, kept, selected))))

@@ -16,8 +16,8 @@ from pathlib import Path
 
 from kvsim.analysis.cost import Cost, Prices, token_cost
 from kvsim.errors import KvsimError, RoomError
+from kvsim.scenario.geometry import decoded_sequences
 from kvsim.scenario.scenario import Scenario
-from kvsim.scenario.workload import DenseDecode, SparseDecode
 from kvsim.study.attempt import Outcome, Progress, Session, load, load_quietly, planned_steps, session
 from kvsim.study.objective import Objective, check_metric
 from kvsim.workloads import make_workload
@@ -34,7 +34,14 @@ _SHORTER = 8
 """By how much these are shorter."""
 _FARTHEST = 1024
 """Values go up to so many times the least one, or that of the scenario, unless told otherwise."""
-_ABOUT_STEPS = ("step_latency_s", "step_response_s", "hit_rate", "tier_hit_rate", "absent_rate")
+_ABOUT_STEPS = (
+    "step_latency_s",
+    "step_response_s",
+    "tokens_per_s",
+    "hit_rate",
+    "tier_hit_rate",
+    "absent_rate",
+)
 """Metrics of which a part of a run gives an idea."""
 
 _Key = tuple[int, int | None]
@@ -276,9 +283,11 @@ def _check_prices(prices: Prices | None, scenario: Scenario | None) -> None:
     """KvsimError, before anything runs, if there is nothing in the scenario that the prices are of."""
     if prices is None or scenario is None:
         return
-    if _batch(scenario) is None:
+    if decoded_sequences(scenario) is None:
         kind = scenario.workload.kind
-        raise KvsimError(f"costs need a workload that decodes (dense_decode, sparse_decode), not {kind}")
+        raise KvsimError(
+            f"costs need a workload that decodes (dense_decode, sparse_decode, language_model), not {kind}"
+        )
     tiers = [tier.name for tier in scenario.hierarchy.tiers]
     for name in prices.gb_hour:
         if name not in tiers:
@@ -287,14 +296,8 @@ def _check_prices(prices: Prices | None, scenario: Scenario | None) -> None:
             )
 
 
-def _batch(scenario: Scenario) -> int | None:
-    """Sequences that each get a token a step; None where steps are something else."""
-    work = scenario.workload
-    return work.batch if isinstance(work, (DenseDecode, SparseDecode)) else None
-
-
 def _cost(prices: Prices | None, scenario: Scenario, outcome: Outcome) -> Cost | None:
-    batch = _batch(scenario)
+    batch = decoded_sequences(scenario)
     if prices is None or batch is None or not outcome.mean_step_s:
         return None
     return token_cost(prices, batch, outcome.mean_step_s, outcome.used_bytes)

@@ -4,9 +4,10 @@ import json
 from dataclasses import replace
 
 import pytest
-from analysis.synthetic import TIERS, Lane, busy_run, make_run, step_row
+from analysis.synthetic import TIERS, Lane, busy_run, make_run, make_scenario, step_row
 
 from kvsim.analysis.metrics import overlap_efficiency, summarise
+from kvsim.scenario.workload import DenseDecode, LanguageModel, RagBurst, WorkloadSpec
 from kvsim.sim.records import Cause, TransferClass
 from kvsim.sim.result import PrefetchInfo, RunResult
 
@@ -126,6 +127,28 @@ def test_response_counts_the_wait_for_earlier_steps() -> None:
     summary = summarise(run)
     assert summary.step_latency_s["max"] == 10 / SECOND
     assert summary.step_response_s["max"] == 16 / SECOND
+
+
+@pytest.mark.parametrize(
+    ("work", "tokens_per_s"),
+    [
+        pytest.param(
+            DenseDecode(context_tokens=64, steps=4, batch=4), 4 * 4 / 2.0, id="a token a step and sequence"
+        ),
+        pytest.param(
+            LanguageModel(context_tokens=80, decode_tokens=16, chunk_tokens=32),
+            2 / 0.5,
+            id="two chunks of prompt, 64 tokens, give none",
+        ),
+        pytest.param(RagBurst(), None, id="bursts are no tokens"),
+    ],
+)
+def test_tokens_per_second_are_those_decoded(work: WorkloadSpec, tokens_per_s: float | None) -> None:
+    """Steps of 1, 0.5, 0.2 and 0.3 s, and a second without any between."""
+    spans = [(0.0, 1.0), (1.0, 1.5), (2.5, 2.7), (2.7, 3.0)]
+    steps = [step_row(n, round(start * SECOND), round(end * SECOND)) for n, (start, end) in enumerate(spans)]
+    scenario = make_scenario().model_copy(update={"workload": work})
+    assert summarise(make_run(steps=steps, scenario=scenario)).tokens_per_s == tokens_per_s
 
 
 def test_hit_rates_are_shares_of_all_reads() -> None:

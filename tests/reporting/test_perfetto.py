@@ -126,7 +126,7 @@ def test_a_transfer_says_what_it_moves_and_how_long_it_queued() -> None:
 
 def test_the_file_is_one_json_document_and_the_same_each_time(tmp_path: Path) -> None:
     for name in ("a.json", "b.json"):
-        write_trace(busy_run(300), tmp_path / name)
+        write_trace(trace_events(busy_run(300)), tmp_path / name)
     assert (tmp_path / "a.json").read_bytes() == (tmp_path / "b.json").read_bytes()
     document = json.loads((tmp_path / "a.json").read_text(encoding="utf-8"))
     assert len(document["traceEvents"]) == len(list(trace_events(busy_run(300))))

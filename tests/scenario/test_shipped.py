@@ -80,11 +80,13 @@ class TestEveryScenario:
 
 def unknown_keys(data: Any, described: Any, root: Any) -> Any:
     """Keys of data that no branch of a JSON Schema names."""
-    branches = list(resolved(described, root))
+    branches = [branch for branch in resolved(described, root) if is_of_its_kind(data, branch)]
     if isinstance(data, dict):
+        others = [branch.get("additionalProperties", False) for branch in branches]
         for key, value in data.items():
             below = [branch["properties"][key] for branch in branches if key in branch.get("properties", {})]
-            if not below and not any(branch.get("additionalProperties") is True for branch in branches):
+            below += [other for other in others if isinstance(other, dict)]
+            if not below and True not in others:
                 yield key
             for inner in below[:1]:
                 yield from unknown_keys(value, inner, root)
@@ -93,6 +95,12 @@ def unknown_keys(data: Any, described: Any, root: Any) -> Any:
             for branch in branches:
                 if "items" in branch:
                     yield from unknown_keys(item, branch["items"], root)
+
+
+def is_of_its_kind(data: Any, branch: Any) -> bool:
+    """Whether a branch may describe the data, as far as the key `kind` of a workload tells."""
+    kind = branch.get("properties", {}).get("kind", {}).get("const")
+    return not isinstance(data, dict) or kind is None or kind == data.get("kind")
 
 
 def resolved(described: Any, root: Any) -> Any:

@@ -151,6 +151,12 @@ def _link(draw: Draw, odd: Odd, near: int, far: int, bused: bool) -> dict[str, A
     }
 
 
+def _warm(draw: Draw, tiers: int) -> dict[str, Any] | None:
+    if draw(_booleans()):
+        return None
+    return {"tier": f"tier{draw(_integers(0, tiers - 1))}", "share": draw(_any_of(1.0, 0.5))}
+
+
 def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict[str, Any]:
     instances = draw(_any_of(1, 1, 1, 2, 3))
     prefill = draw(_integers(0, instances - 1)) if tiers > 1 else 0
@@ -174,7 +180,8 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
         "reuse": {
             "match": match,
             "load": draw(_any_of("always", "always", "never", "cheaper")),
-            "loading": draw(_any_of("whole", "layerwise")),
+            "loading": draw(_any_of("whole", "layerwise", "blocking")),
+            "warm": _warm(draw, tiers),
             "layer_groups": draw(_any_of(None, 1, 2, 3)),
             "write": draw(_any_of("back", "back", "through", "none")),
             "overhead": _delay(draw, odd),

@@ -77,8 +77,46 @@ def test_each_choice_rests_on_the_rows_of_the_longest_context(results: Path) -> 
         option.strategy: {row.task: (row.full, row.measured) for row in option.evidence}
         for option in advice.options
     }
-    assert rows["h2o"] == {"copy": (1.0, 0.5), "text": (4.0, 4.06)}
+    assert rows["int2"] == {"copy": (1.0, 0.6), "text": (4.0, 4.2)}
     assert all(row.context_tokens == 1024 for option in advice.options for row in option.evidence)
+
+
+def test_what_was_measured_in_some_of_the_tasks_alone_is_not_advised(results: Path) -> None:
+    """A longer context with one of the two tasks says nothing of the other, nor does a row of a strategy."""
+    with results.open("a") as file:
+        file.write("base,recall,1536,full,1,1.0,,\nbase,recall,1024,fp8,1,1.0,,\n")
+    advice = advise(Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=1.0), results)
+    assert {row.context_tokens for option in advice.options for row in option.evidence} == {1024}
+    assert {option.strategy for option in advice.options} <= {strategy for strategy, _ in ROWS}
+
+
+def test_what_another_betters_is_not_advised(results: Path) -> None:
+    """Two bits scaled in another way take the same, and lose more. A half in four bits is all of the tokens,
+    like int4, which is simpler. q4_0 has 4.5 bits and loses more than int4; fp8 is larger, but loses less."""
+    found = {
+        "channel_int2,1": (0.1, 0.5),
+        "h2o_int4,0.5": (0.99, 0.9),
+        "q4_0,1": (0.9, 0.9),
+        "fp8,1": (1, 0.9),
+    }
+    with results.open("a") as file:
+        for option, values in found.items():
+            for task, value in zip(("recall", "multi_hop"), values, strict=True):
+                file.write(f"base,{task},1024,{option},{value},,\n")
+    advice = advise(Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=0.5), results)
+    assert [option.strategy for option in advice.options] == ["int2", "int4", "fp8", "full"]
+
+
+def test_tokens_that_are_kept_as_they_are_take_their_bytes(results: Path) -> None:
+    """36 of 1,024 tokens in 16 bits, the others in 2: 2 + 14 * 36 / 1024 bits a scalar."""
+    with results.open("a") as file:
+        for task in ("recall", "multi_hop"):
+            file.write(f"base,{task},1024,int2_exact,1,0.9,,\n")
+    need = Need("documents", "h100-sxm", "llama-3.1-8b", 131_072, loss=1.0)
+    found = {option.strategy: option for option in advise(need, results).options}
+    plain, exact = found["int2"], found["int2_exact"]
+    assert exact.kv_bytes / plain.kv_bytes == pytest.approx(1 + 7 * 36 / 1024, rel=1e-5)
+    assert exact.token_time_s > plain.token_time_s
 
 
 @pytest.mark.parametrize("gpu", sorted(catalog("gpus")))

@@ -150,11 +150,13 @@ class Admission:
     def _take(self, sequence: Sequence, match: Match) -> None:
         """The blocks that are not here are here by decision."""
         first, partition = self.first, sequence.partition
+        # what comes last in the prompt first, so that it is the oldest of them
+        first.add(match.missing[::-1], partition, sequence)
         moves: list[Move] = []
-        for level, run in match.loads:
+        for level, run in reversed(match.loads):
             source = self.path[level]
-            moves.append(self.cache.load(source, first, run, DEMAND, sequence.number, partition))
-        first.add(match.missing, partition, sequence)
+            moves.insert(0, self.cache.load(source, first, run, DEMAND, sequence.number, partition))
+        first.read(match.here[::-1])
         if sequence.swapped:
             moves.append(self._swap_in(sequence))
         if sequence.sender is not None:

@@ -116,9 +116,8 @@ class BlockCache:
         return levels
 
     def touch(self, match: Match, path: list[Store], partition: Partition) -> None:
-        """Tell the policies what is read, the end of a prompt first, for it is the first to be worthless."""
-        if match.here:
-            path[0].read(match.here[::-1])
+        """Tell the policies what is read and not in the first tier, the end of a prompt first, for it is the
+        first to be worthless."""
         for level, run in match.loads:
             path[level].read(run[::-1])
         if match.missing:
@@ -209,7 +208,7 @@ class BlockCache:
                 source.remove(block)
             freed = len(run) * source.block_bytes
         move = Move(run, source, target, cls, request, freed=freed)
-        target.add(run, partition, move)
+        target.add(run[::-1], partition, move)
         if kept:
 
             def arrived(_move: Move) -> None:

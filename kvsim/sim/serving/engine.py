@@ -78,12 +78,12 @@ class ServingSimulation:
         ]
         self._numbers: dict[object, int] | None = {} if self._must_number() else None
         self.cache.future = self._future()
-        self._warm_up()
         self.router = Router(scenario.serving.instances, self.instances, workload.block_tokens)
         self.loops = Loops(self._arrive_after)
         self.arrived = 0
         self.ended = 0
         self.last_end = 0
+        self._warm_up()
         self.tenants: dict[str, int] = {}
         self._progress: Progress | None = None
 

@@ -13,6 +13,7 @@ import numpy as np
 from kvsim.randomness import stream
 from kvsim.scenario.requests import ArrivalSpec
 from kvsim.workloads.requests.base import Request
+from kvsim.workloads.requests.loops import turns
 
 __all__ = ["TICKS_PER_S", "arriving", "jittered", "limited"]
 
@@ -31,11 +32,11 @@ def limited(requests: Iterable[Request], most: int | None) -> Iterator[Request]:
         return
     left = most
     for request in requests:
-        turns = _turns(request)
-        if turns >= left:
-            yield request if turns == left else _cut(request, left)
+        count = _turns(request)
+        if count >= left:
+            yield request if count == left else _cut(request, left)
             return
-        left -= turns
+        left -= count
         yield request
 
 
@@ -70,23 +71,20 @@ def jittered(
 
 
 def _turns(request: Request) -> int:
-    turns, turn = 1 + sum(map(_turns, request.forks)), request.follow_up
-    while turn is not None:
-        turns, turn = turns + 1 + sum(map(_turns, turn.forks)), turn.follow_up
-    return turns
+    return sum(1 for _ in turns(request))
 
 
-def _cut(request: Request, turns: int) -> Request:
+def _cut(request: Request, most: int) -> Request:
     """The first so many turns of a closed loop, in copies; what a turn forks comes before its follow-up."""
     loop: list[Request] = []
     turn: Request | None = request
-    while turn is not None and turns:
-        turns -= 1
+    while turn is not None and most:
+        most -= 1
         forks = []
         for fork in turn.forks:
-            if turns:
-                forks.append(_cut(fork, turns))
-                turns -= _turns(forks[-1])
+            if most:
+                forks.append(_cut(fork, most))
+                most -= _turns(forks[-1])
         loop.append(replace(turn, follow_up=None, forks=tuple(forks)))
         turn = turn.follow_up
     for before, after in pairwise(loop):

@@ -9,7 +9,7 @@ from itertools import count
 
 from kvsim.workloads.requests.base import Request
 
-__all__ = ["in_time", "opened"]
+__all__ = ["in_time", "opened", "turns"]
 
 _Waiting = tuple[int, int, Request]
 """When it arrives, a number that keeps equal times in order, and the request."""
@@ -28,6 +28,16 @@ def in_time(requests: Iterable[Request]) -> Iterator[tuple[int, Request]]:
         heappush(waiting, (request.arrival_ticks, next(numbers), request))
     while waiting:
         yield _next(waiting, numbers)
+
+
+def turns(request: Request) -> Iterator[Request]:
+    """A request, and all that follows it: forks of a turn before its follow-up."""
+    turn: Request | None = request
+    while turn is not None:
+        yield turn
+        for fork in turn.forks:
+            yield from turns(fork)
+        turn = turn.follow_up
 
 
 def opened(requests: Iterable[Request]) -> Iterator[Request]:

@@ -15,6 +15,9 @@ from hypothesis import strategies as st
 from workloads.requests.chains import assert_blocks_stand_for_prefixes, everyone, full, loop, made, plain
 from workloads.scenarios import scenario
 
+from kvsim.errors import ScenarioError
+from kvsim.scenario.checks import cross_check
+from kvsim.scenario.loader import loads
 from kvsim.workloads.requests import Request, make_requests
 from kvsim.workloads.requests.arrivals import limited
 
@@ -384,3 +387,66 @@ def test_a_loop_that_is_cut_loses_its_last_forks_and_turns() -> None:
     for most in range(1, 7):
         kept = [each.output_tokens for each in everyone(limited([forked()], most))]
         assert kept == [1, 2, 3, 4, 5, 9][:most]
+
+
+# --- what does not fit ----------------------------------------------------------------------------------
+
+BLOCKS_64 = {"kind": "chat_sessions", "block_tokens": 64}
+
+
+@pytest.mark.parametrize(
+    ("workload", "field", "message"),
+    [
+        (
+            {"kind": "shared_documents", "documents": 2},
+            ("retrieved",),
+            "must be at most the number of documents, 2",
+        ),
+        (
+            {"kind": "agents", "context_limit": 4001},
+            ("context_limit",),
+            "must be at least 4002, two more than `system_tokens`: a prompt and an output of a token",
+        ),
+        (
+            {"kind": "chat_sessions", "arrivals": {"process": "poisson"}},
+            ("arrivals", "rate"),
+            "the process `poisson` needs it: requests a second on average",
+        ),
+        (
+            {"kind": "multi_tenant", "tenants": {"a": BLOCKS_64, "b": {"kind": "users"}}},
+            ("tenants", "b", "block_tokens"),
+            "all tenants have blocks of the same size; the first one's have 64 tokens",
+        ),
+        (
+            {"kind": "multi_tenant", "tenants": {"a": {"kind": "users", "block_bytes": "1 MB"}}},
+            ("tenants", "a", "block_bytes"),
+            "blocks of all tenants have the same size: give `workload.block_bytes`",
+        ),
+        (
+            {"kind": "multi_tenant", "tenants": {"a": {"kind": "shared_documents", "retrieved": 1001}}},
+            ("tenants", "a", "retrieved"),
+            "must be at most the number of documents, 1000",
+        ),
+        (
+            {"kind": "multi_tenant", "tenants": {"a": {"kind": "users", "arrivals": {"rate": 2.0}}}},
+            ("tenants", "a", "arrivals", "rate"),
+            "has no effect with the process `trace`, only with `poisson` and `gamma` and `bursts`",
+        ),
+    ],
+    ids=lambda value: ".".join(value) if isinstance(value, tuple) else "",
+)
+def test_what_cannot_be_made_is_said(workload: dict[str, Any], field: tuple[str, ...], message: str) -> None:
+    assert cross_check(scenario(workload)) == [(("workload", *field), message)]
+
+
+def test_a_mistake_in_a_tenants_workload_is_said_at_its_place() -> None:
+    text = (
+        "name: t\nexecution: {compute_time: 1 us}\nhierarchy: {tiers: [{name: m, capacity: 1 GB}]}\n"
+        "workload:\n  kind: multi_tenant\n  block_bytes: 1 MB\n  tenants:\n"
+        "    a:\n      kind: chat_sessions\n      turns: {mean: 0.5}\n"
+    )
+    with pytest.raises(ScenarioError) as caught:
+        loads(text)
+    (problem,) = caught.value.problems
+    assert (problem.line, problem.column) == (10, 21)
+    assert problem.field == "workload.tenants.a.turns.mean"

@@ -221,6 +221,10 @@ def test_arrivals_have_what_their_process_looks_at(tmp_path: Path, change: str, 
             "serving.reuse.lookahead_tier: there is no tier 'ssd' (known: hbm, dram)",
         ),
         (
+            "serving.reuse.warm={tier: ssd}",
+            "serving.reuse.warm.tier: there is no tier 'ssd' (known: hbm, dram)",
+        ),
+        (
             "serving.instances={count: 2, prefill: 2}",
             "serving.instances.prefill: of 2 instances at most 1 can leave decoding to others",
         ),
@@ -257,8 +261,5 @@ def test_what_fits_together_is_accepted(tmp_path: Path, change: str) -> None:
     assert problems(tmp_path, change) == []
 
 
-def test_a_capacity_in_blocks_needs_a_format_that_tells_their_tokens(tmp_path: Path) -> None:
-    blocks = ("hierarchy.tiers.hbm.capacity=10 pages", "workload.block_bytes=null", "model=llama-3.1-8b")
-    unknown = "a number of pages needs a workload whose page size is known; give a size in bytes"
-    assert problems(tmp_path, *blocks) == [f"hierarchy.tiers.hbm.capacity: {unknown}"]
-    assert problems(tmp_path, *blocks, "workload.format=csv") == []
+def test_a_capacity_in_blocks_is_known_when_the_trace_is_opened(tmp_path: Path) -> None:
+    assert problems(tmp_path, "hierarchy.tiers.hbm.capacity=10 pages") == []

@@ -205,6 +205,13 @@ def test_mlperf_storage_sees_new_blocks_written_and_old_ones_read(tmp_path: Path
         ([Request(0, 1, 1, [1]), Request(0, 1, 1)], "mooncake", SIZE, "some requests tell their blocks"),
         ([Request(0, 1, 1, [1])], "mlperf_storage", BlockSize(16), "say how many bytes a block has"),
         ([Request(0, 1, 1, tenant="a\nb")], "csv", SIZE, "csv holds no line break in a name"),
+        ([Request(0, 1, 1, forks=[Request(0, 1, 1)])], "csv", SIZE, "starts several others at once"),
+        (
+            [Request(0, 1, 1, [1], follow_up=Request(0, 1, 1, [1], forks=[Request(0, 1, 1, [1])]))],
+            "mooncake",
+            SIZE,
+            "starts several others at once",
+        ),
         ([Request(0, 1, 1)], "moon", SIZE, "unknown format to write requests in 'moon'"),
     ],
 )

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,13 +14,8 @@ import pytest
 
 import kvsim
 from kvsim.analysis.queueing import littles_law
-<<<<<<< HEAD
-from kvsim.scenario.loader import available_scenarios
-from kvsim.workloads.requests.registry import REQUEST_WORKLOADS
-=======
 from kvsim.scenario.loader import available_scenarios, load
 from kvsim.workloads.requests.registry import asks_requests
->>>>>>> wip-v2
 
 SHARED_TRACE = Path(__file__).resolve().parents[2] / "shared" / "traces" / "mooncake_synthetic.jsonl"
 
@@ -44,10 +38,6 @@ def small_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-<<<<<<< HEAD
-def run(name: str, trace: Path, *overrides: str) -> Any:
-    """The result of a run, of steps or of requests."""
-=======
 def is_served(name: str) -> bool:
     """Whether its workload is one of requests; where it needs a trace any file will do to tell."""
     return asks_requests(load(name, [f"workload.path={__file__}"] if name.startswith("mooncake") else []))
@@ -59,38 +49,20 @@ STEPPED = sorted(set(available_scenarios()) - set(SERVED))
 
 
 def run(name: str, trace: Path, *overrides: str) -> Any:
->>>>>>> wip-v2
+    """The result of a run, of steps or of requests."""
     wanted = [f"workload.path={trace}"] if name.startswith("mooncake") else []
     return kvsim.run(name, overrides=[*wanted, *overrides]).result
 
 
-<<<<<<< HEAD
-def asks_requests(path: Path) -> bool:
-    """Whether a scenario's workload is one of requests, told by its kind."""
-    kind = re.search(r"^workload:\n  kind: (\w+)", path.read_text(), re.MULTILINE)
-    return kind is not None and kind[1] in REQUEST_WORKLOADS.names()
-
-
-OF_REQUESTS = sorted(name for name, path in available_scenarios().items() if asks_requests(path))
-OF_STEPS = sorted(set(available_scenarios()) - set(OF_REQUESTS))
-
-
-@pytest.mark.parametrize("name", sorted(available_scenarios()))
-def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
-    """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
-    fewer = "workload.max_requests=200" if name in OF_REQUESTS else "execution.max_steps=400"
-    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, fewer)
-=======
 @pytest.mark.parametrize("name", [*STEPPED, *SERVED])
 def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
     """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
     fewer = (
-        ("workload.max_requests=400", "execution.records=all")
+        ("workload.max_requests=200", "execution.records=all")
         if name in SERVED
         else ("execution.max_steps=400",)
     )
     result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, *fewer)
->>>>>>> wip-v2
     measured = littles_law(result)
     hops = result.records.hops
     for number, lane in enumerate(result.lanes):
@@ -125,11 +97,7 @@ IN_ORDER = {"language_model": ("serial", "demand", "ideal")}
 MODES = ("serial", "demand", "layered", "async", "ideal")
 
 
-<<<<<<< HEAD
-@pytest.mark.parametrize("name", OF_STEPS)
-=======
 @pytest.mark.parametrize("name", STEPPED)
->>>>>>> wip-v2
 def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) -> None:
     shape = ("execution.max_steps=3", *SMALLER.get(name, ()))
     spans = {
@@ -140,7 +108,7 @@ def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) 
     assert spans["serial"] >= spans["demand"]
 
 
-@pytest.mark.parametrize("name", OF_REQUESTS)
+@pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("match", ["prefix", "any", "none"])
 def test_every_request_is_served_whatever_is_reused(name: str, match: str, small_trace: Path) -> None:
     changes = ("workload.max_requests=100", f"serving.reuse.match={match}")

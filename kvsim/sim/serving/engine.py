@@ -149,7 +149,12 @@ class ServingSimulation:
             "always": None,
             "never": never,
             "cheaper": cheaper(
-                self.env, routes, path, cost, self.workload.block_tokens, self.scenario.execution.dma.coalesce
+                instance.admitted,
+                routes,
+                path,
+                cost,
+                self.workload.block_tokens,
+                self.scenario.execution.dma.coalesce,
             ),
         }[spec.reuse.load]
         groups = 1

@@ -1,9 +1,9 @@
 """Serving as plainly as it can be written down: every iteration is stepped, every transfer is a process.
 
 What it knows of the rules of `kvsim.sim.serving`: one instance, in order of arrival; prompts in pieces or
-whole, decoding or prompts first; a first tier and one below it or none; lru, prefixes, whole loads, blocks that
-others compute or load; writing back, through or not at all; growth, and giving way to be computed again. Room is
-a `simpy.Container` of blocks, a link two `simpy.Resource`s, and everything that takes time is a process.
+whole, decoding or prompts first; a first tier and one below it or none; lru, prefixes, whole loads, blocks
+that others compute or load; writing back, through or not at all; growth, and giving way to be computed again.
+Room is a `simpy.Container` of blocks, a link two `simpy.Resource`s, and all that takes time is a process.
 """
 
 from __future__ import annotations

@@ -579,6 +579,13 @@ def test_the_next_turn_comes_when_the_last_has_been_thought_about() -> None:
     assert rows(result, "arrival", "end") == [(0, 2 * US), (5 * US, 6 * US), (6 * US, 7 * US)]
 
 
+def test_forks_come_beside_each_other_and_what_follows_waits_for_all() -> None:
+    forks = (ask(1, 4, 1), ask(2, 4, 3))
+    result = run([ask(0, 4, 2, forks=forks, follow_up=ask(4, 4, 1))])
+    # ends at 2; one from 3 to 4, one from 4 to 7; 4 later the next
+    assert log(result) == [(0, 1, 2), (3, 4, 4), (4, 5, 7), (11, 12, 12)]
+
+
 def test_a_turn_without_a_thought_is_in_time_for_the_next_iteration() -> None:
     # it comes at 2, where the other's iteration ends and the next one begins
     result = run([ask(0, 4, 2, follow_up=ask(0, 4, 1)), ask(0, 4, 5)])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import filecmp
 import os
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,8 +14,8 @@ import pytest
 
 import kvsim
 from kvsim.analysis.queueing import littles_law
-from kvsim.scenario.loader import available_scenarios
-from kvsim.workloads.requests.registry import REQUEST_WORKLOADS
+from kvsim.scenario.loader import available_scenarios, load
+from kvsim.workloads.requests.registry import asks_requests
 
 SHARED_TRACE = Path(__file__).resolve().parents[2] / "shared" / "traces" / "mooncake_synthetic.jsonl"
 
@@ -39,27 +38,31 @@ def small_trace(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
+def is_served(name: str) -> bool:
+    """Whether its workload is one of requests; where it needs a trace any file will do to tell."""
+    return asks_requests(load(name, [f"workload.path={__file__}"] if name.startswith("mooncake") else []))
+
+
+SERVED = sorted(filter(is_served, available_scenarios()))
+"""Those of requests."""
+STEPPED = sorted(set(available_scenarios()) - set(SERVED))
+
+
 def run(name: str, trace: Path, *overrides: str) -> Any:
     """The result of a run, of steps or of requests."""
     wanted = [f"workload.path={trace}"] if name.startswith("mooncake") else []
     return kvsim.run(name, overrides=[*wanted, *overrides]).result
 
 
-def asks_requests(path: Path) -> bool:
-    """Whether a scenario's workload is one of requests, told by its kind."""
-    kind = re.search(r"^workload:\n  kind: (\w+)", path.read_text(), re.MULTILINE)
-    return kind is not None and kind[1] in REQUEST_WORKLOADS.names()
-
-
-OF_REQUESTS = sorted(name for name, path in available_scenarios().items() if asks_requests(path))
-OF_STEPS = sorted(set(available_scenarios()) - set(OF_REQUESTS))
-
-
-@pytest.mark.parametrize("name", sorted(available_scenarios()))
+@pytest.mark.parametrize("name", [*STEPPED, *SERVED])
 def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
     """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
-    fewer = "workload.max_requests=200" if name in OF_REQUESTS else "execution.max_steps=400"
-    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, fewer)
+    fewer = (
+        ("workload.max_requests=200", "execution.records=all")
+        if name in SERVED
+        else ("execution.max_steps=400",)
+    )
+    result = run(name, SHARED_TRACE if SHARED_TRACE.exists() else small_trace, *fewer)
     measured = littles_law(result)
     hops = result.records.hops
     for number, lane in enumerate(result.lanes):
@@ -94,7 +97,7 @@ IN_ORDER = {"language_model": ("serial", "demand", "ideal")}
 MODES = ("serial", "demand", "layered", "async", "ideal")
 
 
-@pytest.mark.parametrize("name", OF_STEPS)
+@pytest.mark.parametrize("name", STEPPED)
 def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) -> None:
     shape = ("execution.max_steps=3", *SMALLER.get(name, ()))
     spans = {
@@ -105,7 +108,7 @@ def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) 
     assert spans["serial"] >= spans["demand"]
 
 
-@pytest.mark.parametrize("name", OF_REQUESTS)
+@pytest.mark.parametrize("name", SERVED)
 @pytest.mark.parametrize("match", ["prefix", "any", "none"])
 def test_every_request_is_served_whatever_is_reused(name: str, match: str, small_trace: Path) -> None:
     changes = ("workload.max_requests=100", f"serving.reuse.match={match}")
@@ -160,6 +163,29 @@ def test_the_mooncake_trace_runs_through_three_tiers() -> None:
     # nothing is lost while the last tier has room: every distinct block is absent exactly once
     assert result.absent == 43_924
     assert result.tiers[-1].discards == 0
+
+
+@needs_trace
+def test_mooncake_serving_finds_all_that_an_endless_cache_finds() -> None:
+    """Blocks come again in order, so that prefixes find as much as blocks one by one: all but the first use
+    of each of 43,924 different blocks, 1 - 43,924 / 121,877 = .6396; NVMe has room for all, 2.9 TB."""
+    result = run("mooncake_serving", SHARED_TRACE)
+    requests = result.records.requests
+    assert result.requests == 3_993
+    assert int(requests.column("blocks").sum()) == 121_877
+    assert int(requests.column("output").sum()) == 595_432
+    assert sum(tier.found for tier in result.tiers) == 121_877 - 43_924
+    assert sum(tier.discards for tier in result.tiers) == 0
+
+
+@needs_trace
+def test_mooncake_serving_runs_in_parts() -> None:
+    """Two instances for prompts, two that decode: who has more than the first token to decode ends there."""
+    parts = ("serving.instances.count=4", "serving.instances.prefill=2", "workload.max_requests=500")
+    result = run("mooncake_serving", SHARED_TRACE, *parts)
+    assert result.requests == 500
+    requests = result.records.requests
+    assert set(requests.column("instance")[requests.column("output") > 1].tolist()) == {2, 3}
 
 
 def test_requests_start_no_earlier_than_they_arrive(small_trace: Path) -> None:

@@ -148,9 +148,6 @@ def without_effect(scenario: Scenario) -> Iterator[Finding]:
                 ("hierarchy", "tiers", index, "access"),
                 "what requests read is in the first tier: `promote`",
             )
-        if tier.high_watermark is not None:
-            text = "has no effect on requests, which make room as they need it; leave it out"
-            yield ("hierarchy", "tiers", index, "high_watermark"), text
     for index, link in enumerate(scenario.hierarchy.links):
         if link.compute_share:
             text = "has no effect on requests, whose compute no copy slows; leave it out"

@@ -28,8 +28,12 @@ def loaded(name: str, folder: Path) -> Scenario:
     """The scenario; those that need a trace get one."""
     trace = folder / "trace.jsonl"
     trace.write_text("")
-    needs_trace = "kind: mooncake" in SHIPPED[name].read_text()
-    return load(name, [f"workload.path={trace}"] if needs_trace else [])
+    return load(name, [f"workload.path={trace}"] if needs_trace(name) else [])
+
+
+def needs_trace(name: str) -> bool:
+    """Whether the trace that it works on is to be given."""
+    return '\n  path: ""\n' in SHIPPED[name].read_text()
 
 
 def test_the_promised_scenarios_are_there() -> None:
@@ -39,6 +43,7 @@ def test_the_promised_scenarios_are_there() -> None:
         "overflow_nvlink",
         "mooncake",
         "mooncake_flat",
+        "mooncake_serving",
     }
 
 
@@ -63,7 +68,7 @@ class TestEveryScenario:
         suggested = re.findall(r"`--set ([^`]*)`", text)
         trace = tmp_path / "trace.jsonl"
         trace.write_text("")
-        own = [f"workload.path={trace}"] if "kind: mooncake" in text else []
+        own = [f"workload.path={trace}"] if needs_trace(name) else []
         for overrides in suggested:
             changes = [part.strip().strip('"') for part in overrides.split("--set ")]
             assert load(name, [*own, *changes]) != loaded(name, tmp_path)
@@ -167,7 +172,7 @@ class TestWhatTheScenariosShow:
         context = page * geometry.initial_pages(scenario)
         assert sum(held[:3]) < context < sum(held)
 
-    @pytest.mark.parametrize("name", ["mooncake", "mooncake_flat"])
+    @pytest.mark.parametrize("name", ["mooncake", "mooncake_flat", "mooncake_serving"])
     def test_mooncake_says_how_to_give_a_trace(self, name: str) -> None:
         with pytest.raises(ScenarioError) as caught:
             load(name)

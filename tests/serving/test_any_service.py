@@ -97,8 +97,9 @@ def balances(shape: Shape, result: ServingResult) -> None:
     assert (table["arrival"] <= table["admitted"]).all()
     assert (table["admitted"] < table["first_token"]).all()
     assert (table["first_token"] <= table["end"]).all()
-    assert (sum(table[phase] for phase in PHASES) == table["end"] - table["arrival"]).all()
-    assert min(int(table[phase].min()) for phase in PHASES) >= 0
+    spent = np.array([table[phase] for phase in PHASES])
+    assert (spent.sum(axis=0) == table["end"] - table["arrival"]).all()
+    assert spent.min() >= 0
 
     # tokens: all of a prompt is reused, loaded or computed; the rest of an output is decoded
     assert min(int(table[name].min()) for name in ("reused", "loaded")) >= 0
@@ -179,7 +180,7 @@ def faster(scenario: Scenario, numerator: int, denominator: int = 1) -> Scenario
 
 
 def pairs(shape: Shape, other: Scenario) -> list[tuple[int, int, int]]:
-    """Number of each request, and its latency on both machines; none where they do not find the same blocks."""
+    """Number of each request and its latency on both machines; none where they find different blocks."""
     first, second = serve(shape), rig.serve(other, shape.workload)
     found = [rig.rows(result, "found_0", "found_1") for result in (first, second)]
     if found[0] != found[1]:

@@ -22,7 +22,9 @@ The rules, in full; links, routes and lanes follow those of `kvsim.sim`.
 6.  *Room* is made by evicting what the policy of the tier names, then what is spared. A block goes to the
     next tier (`write: back`), for free if a tier below has it, in place of what the policy there names;
     where that cannot be it is gone. The room of a move is free when the move has arrived: whoever was
-    promised it waits for it, first come first served in order of decision.
+    promised it waits for it, first come first served in order of decision. Between two iterations, when
+    whoever can be has been admitted, a tier above its high watermark is emptied, in the background, to its
+    low one.
 7.  *Loads* begin when the room is there, run by run, each in transfers of at most `coalesce` blocks. A tier
     that is not inclusive gives its copy up, unless somebody else needs it. `whole`: the sequence is computed
     when all is there. `layerwise`: every run travels in groups of layers; the sequence is computed when the

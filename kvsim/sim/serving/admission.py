@@ -396,14 +396,15 @@ class Admission:
     def _forget_missing(self, sequence: Sequence) -> None:
         """Blocks that it would have computed will not come into being."""
         first = self.first
-        blocks = {block for _, block in sequence.missing}
+        blocks = [block for _, block in sequence.missing]
         if not blocks:
             return
-        sequence.held = [block for block in sequence.held if block not in blocks]
+        lost = set(blocks)
+        sequence.held = [block for block in sequence.held if block not in lost]
         first.unpin(blocks)
-        for _, block in sequence.missing:
+        first.remove(blocks)
+        for block in blocks:
             del first.coming[block]
-            first.remove(block)
         first.tier.release(len(blocks) * first.block_bytes)
         sequence.missing = []
 
@@ -509,7 +510,7 @@ class Admission:
             partial = sequence.held[-1]
             if first.pins[partial] or any(partial in store.pins for store in self.path[1:]):
                 return []  # others use it as it is
-            first.remove(partial)
+            first.remove((partial,))
             sequence.held = sequence.held[:-1]
             sequence.partition.used += size  # its room is the sequence's own for the moment
             sequence.private += 1

@@ -134,7 +134,10 @@ class ServingSimulation:
             make = partial(make_eviction, policy.name, options=policy.options)
             reuse = scenario.serving.reuse
             spares = reuse.pin > 0 or reuse.lookahead > 0
-            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock, spares))
+            marks = None
+            if spec.high_watermark is not None and spec.low_watermark is not None:
+                marks = Fraction(repr(spec.high_watermark)), Fraction(repr(spec.low_watermark))
+            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock, spares, marks))
         return topology, stores
 
     def _instance(self, number: int, path: list[Store], cost: IterationCost, stride: int) -> Instance:
@@ -162,6 +165,8 @@ class ServingSimulation:
             self.env, spec, instance, self.cache, path, choose, self.workload.block_tokens, groups
         )
         instance.ended = self._ended
+        if any(store.marks is not None for store in path):
+            instance.drain = self.cache.drain
         instance.only_prompts = number < spec.instances.prefill
         if spec.reuse.lookahead:
             named = spec.reuse.lookahead_tier

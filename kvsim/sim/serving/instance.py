@@ -13,6 +13,7 @@ from kvsim.scenario.serving import BatchSpec
 from kvsim.sim.serving.admission import Admission
 from kvsim.sim.serving.records import ServingRecords
 from kvsim.sim.serving.sequence import BATCH, COMPUTE, MEMORY, PREEMPTED, SLOTS, STALL, TURN, Sequence
+from kvsim.sim.serving.store import Store
 from kvsim.sim.serving.waiting import Queue
 
 __all__ = ["Instance"]
@@ -52,6 +53,8 @@ class Instance:
         """Told of every sequence that is done here; set when the machine is built."""
         self.look_ahead: Callable[[Queue], None] | None = None
         """Told of the queue when somebody has been admitted, or might have been."""
+        self.drain: Callable[[list[Store]], None] | None = None
+        """Empties tiers that are above their marks; set where there are marks."""
         self.only_prompts = False
         """Whether sequences leave with their first token."""
         self.admitted: list[Sequence] = []
@@ -156,7 +159,7 @@ class Instance:
 
     def freed(self) -> None:
         """Blocks that had to stay need not any more: there may be room for those who lack it."""
-        if self._refused == MEMORY or self.admission.parked:
+        if self._refused == MEMORY or self.admission.parked or self.drain is not None:
             self.poke()
 
     # --- one iteration after another
@@ -186,6 +189,8 @@ class Instance:
         """Between two iterations, when all else has happened that happens at this tick."""
         self.admission.retry()
         self._admit()
+        if self.drain is not None:
+            self.drain(self.admission.path)
         self._open()
 
     def _end_of(self, steps: int) -> int:

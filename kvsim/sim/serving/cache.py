@@ -245,9 +245,11 @@ class BlockCache:
 
     def prefetch(
         self, path: list[Store], level: int, blocks: Numbers[int], tenant: str, request: int
-    ) -> None:
-        """Bring what lies further down to a tier, as far as there is room beside what is spared."""
+    ) -> bool:
+        """Bring what lies further down to a tier, as far as there is room beside what is spared; whether that
+        was all."""
         target = path[level]
+        left = 0
         partition = target.partition_of(tenant)
         for lower in range(level + 1, len(path)):
             source = path[lower]
@@ -256,7 +258,9 @@ class BlockCache:
                 for block in blocks
                 if block in source.pins and not any(block in nearer.pins for nearer in path[:lower])
             ]
-            run = run[: len(run) - self._fitting(target, run, tenant)[1]]
+            most = max(0, target.room_beside_spared(partition)) if run else 0
+            left += len(run[most:])
+            run = run[:most]
             if not run:
                 continue
             source.read(run[::-1])
@@ -268,6 +272,7 @@ class BlockCache:
             move.room = room
             move.followers = [partial(self._brought, target, run)]
             self.mover.start(move)
+        return not left
 
     def _brought(self, target: Store, run: list[int]) -> None:
         """Blocks that nobody waits for have arrived."""

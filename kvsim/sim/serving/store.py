@@ -210,6 +210,14 @@ class Store:
         """Whether so many bytes have room, if all leaves that may."""
         return size <= self.available(partition)
 
+    def room_beside_spared(self, partition: Partition) -> int:
+        """Blocks that have room, if all leaves that may and is not spared."""
+        pins, of = self.pins, self._of
+        staying = sum(
+            1 for block in self.spared if pins.get(block) == 0 and (of is None or of[block] is partition)
+        )
+        return self.available(partition) // self.block_bytes - staying
+
     def vacate(self, partition: Partition, size: int) -> None:
         """So many bytes that belonged to no block are decided to be free."""
         partition.used -= size

@@ -12,6 +12,7 @@ import pytest
 from serving import rig
 from serving.rig import US, Given, phases, rows, serve
 
+from kvsim.sim.records import PREFETCH
 from kvsim.sim.serving.result import ServingResult
 from kvsim.workloads.requests import Request
 
@@ -323,6 +324,24 @@ def test_who_waits_is_brought_nearer() -> None:
         reuse={"warm": {"tier": "nvme"}, "lookahead": 1, "lookahead_tier": "hbm"},
     )
     assert phases(result)[1] == {"slots": 5, "compute": 1}
+
+
+def test_who_waits_is_not_brought_nearer_at_the_cost_of_who_waits_before() -> None:
+    nvme = {"name": "nvme", "capacity": "1000 pages"}
+    disk = {"name": "disk", "between": ("dram", "nvme"), "bandwidth": "1 GB/s"}
+    requests = [
+        ask(0, 8, 1, (3, 4)), ask(10, 8, 1),  # which pushes them down
+        ask(20, 8, 1, (1, 2)), ask(30, 8, 1),  # which pushes these down, and those further
+        ask(40, 4, 5), ask(41, 8, 1, (1, 2)), ask(41, 8, 1, (3, 4)),
+    ]  # fmt: skip
+    result = run(
+        requests, [hbm(2), dram(2), nvme], [pcie(), disk], batch={"max_sequences": 1}, reuse={"lookahead": 2}
+    )
+    # 1 and 2 stay where they are until the sixth has them, at 45; when they are gone, at 47, 3 and 4 come
+    assert rows(result, "found_0", "found_1", "found_2")[5:] == [(0, 2, 0), (0, 2, 0)]
+    moved = result.records.transfers
+    ahead = moved.column("cls") == PREFETCH
+    assert moved.column("arrived")[ahead].tolist() == [48 * US, 49 * US]
 
 
 # --- memory runs out

@@ -212,11 +212,14 @@ class Store:
 
     def room_beside_spared(self, partition: Partition) -> int:
         """Blocks that have room, if all leaves that may and is not spared."""
+        return self.available(partition) // self.block_bytes - self._sitting(partition)
+
+    def _sitting(self, partition: Partition) -> int:
+        """Blocks that are spared, and that nobody needs to stay."""
         pins, of = self.pins, self._of
-        staying = sum(
+        return sum(
             1 for block in self.spared if pins.get(block) == 0 and (of is None or of[block] is partition)
         )
-        return self.available(partition) // self.block_bytes - staying
 
     def vacate(self, partition: Partition, size: int) -> None:
         """So many bytes that belonged to no block are decided to be free."""
@@ -232,11 +235,11 @@ class Store:
 
     def surplus(self, partition: Partition) -> int:
         """Blocks that must leave, if it is above its high mark, to bring it to its low one, as far as they
-        may."""
+        may and are not spared."""
         if self.marks is None or partition.used <= self.marks[0] * partition.capacity:
             return 0
         excess = partition.used - self.marks[1] * partition.capacity
-        return min(ceil(excess / self.block_bytes), partition.idle)
+        return min(ceil(excess / self.block_bytes), partition.idle - self._sitting(partition))
 
     def evict(self, partition: Partition, count: int) -> list[int]:
         """Remove so many blocks, as the policy names them; what left, in order."""

@@ -226,6 +226,13 @@ class Store:
         partition.used -= size
         self.hope += size
 
+    def give_back(self, partition: Partition, blocks: int) -> None:
+        """So many blocks of room that had no number are free, by decision and in truth."""
+        if blocks:
+            size = blocks * self.block_bytes
+            self.vacate(partition, size)
+            self.tier.release(size)
+
     def make_room(self, partition: Partition, size: int) -> list[int]:
         """Remove what the policy names until so many bytes fit, which must be possible; what left."""
         excess = partition.used + size - partition.capacity

@@ -21,6 +21,7 @@ from kvsim.scenario.loader import load
 from kvsim.scenario.request_patterns import ChatSessions
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.run import run_scenario
+from kvsim.sim.serving.result import ServingResult
 
 PUBLISHED = Path(__file__).resolve().parents[3] / "shared" / "traces" / "mooncake_synthetic.jsonl"
 TIMEOUTS = 500_000
@@ -61,6 +62,7 @@ def cpu_s(scenario: Scenario) -> float:
 def test_the_mooncake_trace_costs_few_timeouts(benchmark: Any) -> None:
     which, scenario = served()
     result = run_scenario(scenario)
+    assert isinstance(result, ServingResult)
     assert result.requests == 3_993
     events = result.events / result.requests
     best, runs = float("inf"), []
@@ -92,6 +94,7 @@ import sys
 from resource import RUSAGE_SELF, getrusage
 from kvsim.scenario.loader import loads_mapping
 from kvsim.sim.run import run_scenario
+from kvsim.sim.serving.result import ServingResult
 
 scenario = loads_mapping({
     "name": "light",

@@ -122,12 +122,23 @@ class Table:
         if not self._blocks:
             return np.empty((0, len(self.columns)), dtype=np.int64)
         if len(self._blocks) > 1:
-            self._blocks = [np.concatenate(self._blocks)]
+            self._blocks = [_joined(self._blocks)]
         return self._blocks[0]
 
     def column(self, name: str) -> NDArray[np.int64]:
         """One column, shape (rows,)."""
         return self.array()[:, self.columns.index(name)]
+
+
+def _joined(blocks: list[NDArray[np.int64]]) -> NDArray[np.int64]:
+    """All blocks as one; each is given up once it is copied, so that a long run is never there twice."""
+    whole = np.empty((sum(map(len, blocks)), blocks[0].shape[1]), dtype=np.int64)
+    end = len(whole)
+    while blocks:
+        block = blocks.pop()
+        whole[end - len(block) : end] = block
+        end -= len(block)
+    return whole
 
 
 class Records:

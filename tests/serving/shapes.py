@@ -5,6 +5,7 @@ As in `strategies`, numbers that shape the order of events have odd parts of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from typing import Any
@@ -48,14 +49,16 @@ class Shape:
 
     @property
     def all_requests(self) -> list[Request]:
-        """Follow-ups included."""
-        found = []
-        for head in self.requests:
-            request: Request | None = head
-            while request is not None:
-                found.append(request)
-                request = request.follow_up
-        return found
+        """Follow-ups and forks included."""
+        return list(every(self.requests))
+
+
+def every(heads: Iterable[Request]) -> Iterator[Request]:
+    """Requests, and all that comes after them."""
+    for request in heads:
+        yield request
+        yield from every(request.forks)
+        yield from every([] if request.follow_up is None else [request.follow_up])
 
 
 @st.composite
@@ -100,19 +103,16 @@ def requests(
                 before.follow_up = made
             before = made
             prompt = prompt + output
+            for fork in range(0 if alone else draw(_any_of(0, 0, 0, 0, 2))):
+                aside = texts.request(odd.near(10**5), [*prompt, (number, fork)], [("fork", number)] * fork)
+                made.forks = (*made.forks, aside)
             arrival = odd.near(draw(_any_of(10**5, 10**7))) if draw(_booleans()) else 0
     return heads
 
 
-def most_blocks(asked: list[Request], block_tokens: int) -> int:
+def most_blocks(asked: Iterable[Request], block_tokens: int) -> int:
     """Blocks that the largest of the requests needs at its end."""
-    most = 1
-    for head in asked:
-        request: Request | None = head
-        while request is not None:
-            most = max(most, -(-(request.input_tokens + request.output_tokens) // block_tokens))
-            request = request.follow_up
-    return most
+    return max(-(-(one.input_tokens + one.output_tokens) // block_tokens) for one in every(asked))
 
 
 def _speed(draw: Draw, odd: Odd) -> str:
@@ -135,6 +135,8 @@ def _tier(draw: Draw, odd: Odd, number: int, blocks: int) -> dict[str, Any]:
     }
     if draw(_integers(0, 4)) == 0:
         tier["ports"] = draw(_any_of(1, 2))
+    if draw(_integers(0, 4)) == 0:
+        tier |= {"high_watermark": 0.75, "low_watermark": draw(_any_of(0.75, 0.25))}
     if bits < 16.0 and draw(_booleans()):
         tier["scheme"] |= {"compress": _speed(draw, odd), "decompress": _speed(draw, odd)}
     return tier
@@ -155,9 +157,10 @@ def _link(draw: Draw, odd: Odd, near: int, far: int, bused: bool) -> dict[str, A
 
 
 def _warm(draw: Draw, tiers: int) -> dict[str, Any] | None:
-    if draw(_booleans()):
+    if draw(_integers(0, 2)) == 0:
         return None
-    return {"tier": f"tier{draw(_integers(0, tiers - 1))}", "share": draw(_any_of(1.0, 0.5))}
+    tier = draw(_any_of(0, *[min(1, tiers - 1)] * 3, tiers - 1))
+    return {"tier": f"tier{tier}", "share": draw(_any_of(1.0, 0.5))}
 
 
 def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict[str, Any]:
@@ -168,7 +171,7 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
         | ({"cache_share": shares[name]} if name in shares else {})
         for name in TENANTS
     }
-    match = draw(_any_of("prefix", "prefix", "any", "none"))
+    match = draw(_any_of("prefix", "prefix", "prefix", "any", "any", "none"))
     return {
         "order": draw(_any_of("arrival", "arrival", "priority", "fair")),
         "batch": {
@@ -182,7 +185,8 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
         },
         "reuse": {
             "match": match,
-            "load": draw(_any_of("always", "always", "never", "cheaper")),
+            "lookup": "in_turn" if tiers == 1 and draw(_integers(0, 3)) == 0 else "together",
+            "load": draw(_any_of("always", "always", "always", "never", "cheaper", "cheaper")),
             "loading": draw(_any_of("whole", "layerwise", "blocking")),
             "warm": _warm(draw, tiers),
             "layer_groups": draw(_any_of(None, 1, 2, 3)),
@@ -226,7 +230,7 @@ def shapes(
         needed = max(needed, int(most_blocks(asked, block_tokens) / share + 1))
     count = 2 if alone else draw(_integers(1, 4))
     extra = draw(_any_of(0, 1) if tight else _any_of(0, 0, 1, 2, 6))
-    blocks = [needed + extra, *(draw(_integers(1, 24)) for _ in range(count - 1))]
+    blocks = [needed + extra, *(draw(_any_of(1, 5, 24, 24)) for _ in range(count - 1))]
     bused = not alone and draw(_integers(0, 3)) == 0
     links = [_link(draw, odd, draw(_integers(0, far - 1)), far, bused) for far in range(1, count)]
     serving = _serving(draw, odd, count, shares)

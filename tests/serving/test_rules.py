@@ -12,6 +12,7 @@ import pytest
 from serving import rig
 from serving.rig import US, Given, phases, rows, serve
 
+from kvsim.sim.records import PREFETCH
 from kvsim.sim.serving.result import ServingResult
 from kvsim.workloads.requests import Request
 
@@ -325,6 +326,24 @@ def test_who_waits_is_brought_nearer() -> None:
     assert phases(result)[1] == {"slots": 5, "compute": 1}
 
 
+def test_who_waits_is_not_brought_nearer_at_the_cost_of_who_waits_before() -> None:
+    nvme = {"name": "nvme", "capacity": "1000 pages"}
+    disk = {"name": "disk", "between": ("dram", "nvme"), "bandwidth": "1 GB/s"}
+    requests = [
+        ask(0, 8, 1, (3, 4)), ask(10, 8, 1),  # which pushes them down
+        ask(20, 8, 1, (1, 2)), ask(30, 8, 1),  # which pushes these down, and those further
+        ask(40, 4, 5), ask(41, 8, 1, (1, 2)), ask(41, 8, 1, (3, 4)),
+    ]  # fmt: skip
+    result = run(
+        requests, [hbm(2), dram(2), nvme], [pcie(), disk], batch={"max_sequences": 1}, reuse={"lookahead": 2}
+    )
+    # 1 and 2 stay where they are until the sixth has them, at 45; when they are gone, at 47, 3 and 4 come
+    assert rows(result, "found_0", "found_1", "found_2")[5:] == [(0, 2, 0), (0, 2, 0)]
+    moved = result.records.transfers
+    ahead = moved.column("cls") == PREFETCH
+    assert moved.column("arrived")[ahead].tolist() == [48 * US, 49 * US]
+
+
 # --- memory runs out
 
 TIGHT = [(0, 2, 5), (0, 2, 5)]
@@ -391,6 +410,24 @@ def test_who_gives_way_in_the_middle_of_a_prompt_does_not_count_it() -> None:
     assert log(result) == [(0, 1, 3), (0, 4, 4)]
     assert rows(result, "computed", "preemptions") == [(4, 0), (2 + 4, 1)]
     assert phases(result)[1] == {"compute": 2, "preempted": 2}
+
+
+def test_who_lacks_room_gets_that_of_what_was_brought_up_ahead() -> None:
+    # 8 blocks. The first request has 7 of 2 tokens and needs an eighth for its second token, when the look-
+    # ahead has just taken that for block 8, which the second request shares: it arrives, and can leave
+    # again.
+    requests = [ask(0, 14, 3), ask(0, 4, 1, (8, 9))]
+    result = run(
+        requests,
+        [hbm(8), dram()],
+        [pcie(GB_A_SECOND // 5)],
+        block_tokens=2,
+        reuse={"warm": {"tier": "dram"}, "lookahead": 1, "lookahead_tier": "hbm"},
+        batch={"max_sequences": 1},
+    )
+    # one of the two blocks has room; it comes until 5, and leaves until 10
+    assert log(result)[0] == (0, 1, 12)
+    assert phases(result)[0] == {"memory": 4, "room": 5, "compute": 3}
 
 
 # --- who is next
@@ -525,6 +562,28 @@ def test_prompts_are_handed_over_to_who_decodes() -> None:
     assert rows(result, "instance", "reused", "computed") == [(1, 0, 8)]
 
 
+def test_what_was_handed_over_goes_on_where_it_ended() -> None:
+    # 8 + 4 tokens are cached in the end, and fill three blocks just so
+    handed = run([ask(0, 8, 5, (1, 2))], [hbm(), dram()], [pcie()], instances={"count": 2, "prefill": 1})
+    assert log(handed) == [(0, 1, 8)]
+    assert handed.records.iterations.column("context").tolist() == [0, 8]
+
+
+def test_a_load_does_not_wait_for_who_waits_for_its_room() -> None:
+    # Block 1 is in both first tiers. The first request pushes it down there, where the third finds it at
+    # 10, and loads it from 12 on; meanwhile the fourth pushes the other copy down, for which there is room
+    # at 13.
+    requests = [ask(0, 8, 1), ask(0, 4, 1), ask(10, 4, 1, (1,)), ask(11, 8, 1)]
+    result = run(
+        requests,
+        [hbm(2), dram(1)],
+        [pcie()],
+        reuse={"warm": {"tier": "hbm"}, "overhead": "2 us"},
+        instances={"count": 2},
+    )
+    assert phases(result)[2:] == [{"overhead": 2, "load": 1, "compute": 1}, {"room": 3, "compute": 1}]
+
+
 def test_a_single_tier_for_each_instance_will_do() -> None:
     result = run([ask(0, 4, 1), ask(0, 4, 1)], instances={"count": 2})
     assert rows(result, "instance", "end") == [(0, US), (1, US)]
@@ -537,6 +596,13 @@ def test_the_next_turn_comes_when_the_last_has_been_thought_about() -> None:
     result = run([ask(0, 4, 2, follow_up=ask(3, 4, 1, follow_up=ask(0, 4, 1)))])
     # ends at 2, thinks until 5; a turn without a thought arrives at the end of the one before
     assert rows(result, "arrival", "end") == [(0, 2 * US), (5 * US, 6 * US), (6 * US, 7 * US)]
+
+
+def test_forks_come_beside_each_other_and_what_follows_waits_for_all() -> None:
+    forks = (ask(1, 4, 1), ask(2, 4, 3))
+    result = run([ask(0, 4, 2, forks=forks, follow_up=ask(4, 4, 1))])
+    # ends at 2; one from 3 to 4, one from 4 to 7; 4 later the next
+    assert log(result) == [(0, 1, 2), (3, 4, 4), (4, 5, 7), (11, 12, 12)]
 
 
 def test_a_turn_without_a_thought_is_in_time_for_the_next_iteration() -> None:

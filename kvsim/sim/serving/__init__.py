@@ -15,8 +15,9 @@ The rules, in full; links, routes and lanes follow those of `kvsim.sim`.
     room in the first tier; else nobody does. What it needs is decided at once, the bytes follow.
 4.  *Match.* Blocks are looked up from the first on, tier by tier: those of a prompt up to the first that is
     nowhere (`prefix`), or all (`any`). A run of blocks found in one tier below the first is loaded, or
-    computed again. Policies are told of reads from the end of the prompt to its beginning. What a sequence
-    uses is pinned until it ends.
+    computed again; what is in the first tier behind a gap is computed again in its place. Policies are told
+    of reads and of new blocks from the end of the prompt to its beginning. What a sequence uses is pinned
+    until it ends.
 5.  *Leaning.* A block that somebody else is computing or loading counts as found; the sequence is not
     computed before it is there. At least one token is computed.
 6.  *Room* is made by evicting what the policy of the tier names, then what is spared. A block goes to the

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Numbers
 from dataclasses import dataclass, field
+from functools import partial
 
 from kvsim.scenario.serving import ReuseSpec
 from kvsim.sim.records import BACKGROUND, PREFETCH, WRITE_BACK
@@ -269,6 +270,11 @@ class BlockCache:
             self.demote(path, level, gone, tenant, request)
             move = self.load(source, target, run, PREFETCH, request, partition)
             move.room = room
-            move.followers = [lambda run=run: target.unpin(run)]  # type: ignore[misc]
+            move.followers = [partial(self._brought, target, run)]
             self.mover.start(move)
         return not left
+
+    def _brought(self, target: Store, run: list[int]) -> None:
+        """Blocks that nobody waits for have arrived."""
+        target.unpin(run)
+        self.freed()

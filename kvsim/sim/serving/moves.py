@@ -74,8 +74,8 @@ class Move:
         self.blocked = 1
         """Conditions not met yet: to be started, room, and earlier moves of its blocks."""
         self.settled = False
-        """Whether its blocks were where it starts from when it was decided on; who brings them there anew waits
-        for the room that it leaves."""
+        """Whether its blocks were where it starts from when it was decided on; who brings them there anew
+        waits for the room that it leaves."""
         self.done: Callable[[Move], None] | None = None
         """Told first of its arrival."""
         self.part_done: Callable[[int], None] | None = None

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from bisect import insort
 from collections.abc import Callable
-from heapq import heappop, heappush
 
 from simpy import Environment, Event
 
-from kvsim.scenario.iteration import DecodeRun, IterationCost, pairs
+from kvsim.scenario.iteration import DecodeRun, IterationCost
 from kvsim.scenario.serving import BatchSpec
 from kvsim.sim.serving.admission import Admission
+from kvsim.sim.serving.decoding import Decoders
 from kvsim.sim.serving.growth import Growth
 from kvsim.sim.serving.leaving import Leaving
+from kvsim.sim.serving.prompts import choose, end_with_parts, work
 from kvsim.sim.serving.records import ServingRecords
-from kvsim.sim.serving.sequence import BATCH, COMPUTE, MEMORY, PREEMPTED, SLOTS, STALL, TURN, Sequence
+from kvsim.sim.serving.sequence import BATCH, COMPUTE, MEMORY, PREEMPTED, SLOTS, STALL, TURN, Parts, Sequence
 from kvsim.sim.serving.store import Store
 from kvsim.sim.serving.waiting import Queue
 
@@ -65,8 +66,6 @@ class Instance:
         """In order of admission."""
         self.tokens_due = 0
         """Tokens that are still to be computed for those who have come here, decoding aside."""
-        self.iterations = 0
-        """Iterations that decoded, and are over."""
         self.busy = 0
         """Ticks spent in iterations."""
         self.stalls = 0
@@ -75,17 +74,11 @@ class Instance:
         self._records = records
         self._stride = stride
         """Iterations that are passed in one go, at most."""
-        self._decoders: dict[Sequence, None] = {}
-        self._context = 0
-        """Tokens in their caches."""
-        self._due: list[tuple[int, int, int, int, Sequence]] = []
-        """Heap of reminders: when, last tokens before growth, order of admission, stamp, whose."""
+        self._decoders = Decoders()
         self._prefilling: list[tuple[int, Sequence]] = []
         """Sequences whose prompts can be computed, in order of admission."""
         self._joining: list[Sequence] = []
         """Sequences that go on to decode."""
-        self._fresh: list[Sequence] = []
-        """Of the decoding ones, those that have not been in an iteration since they came."""
         self._orders = 0
         # the running iterations
         self._running = False
@@ -107,8 +100,6 @@ class Instance:
         """Sequences that decode in it."""
         self._gapped: list[Sequence] = []
         """Of these, those whose last token is older than its beginning."""
-        self._growing: list[tuple[Sequence, int]] = []
-        """Sequences that need room for their next token, each with its stamp."""
         # the queue
         self._refused = TURN
         """Why nobody else was admitted."""
@@ -147,7 +138,7 @@ class Instance:
         """An admitted sequence that waits for nothing is to be preempted, between two iterations."""
         self._settle(sequence)
         if sequence in self._decoders:
-            self._leave(sequence)
+            self._decoders.leave(sequence, self.now)
         elif sequence in self._joining:
             self._joining.remove(sequence)
         elif sequence.owes:
@@ -235,7 +226,7 @@ class Instance:
                 now,
                 steps,
                 self._active,
-                self._context if self._active else 0,
+                self._decoders.context if self._active else 0,
                 self._new,
                 stalled,
                 len(self._gapped),
@@ -246,29 +237,14 @@ class Instance:
         self._gapped.clear()
         self._steps = 0
         if self._active:
-            self.iterations += steps
-            self._context += self._active * steps
-        if self._active:
-            self._end_those_due()
+            for sequence in self._decoders.passed(steps):
+                self._settle(sequence)
+                self._decoders.leave(sequence, now)
+                self._end(sequence)
         chunks, self._chunks = self._chunks, []
         for sequence in chunks:
             self._computed(sequence)
-        if self._growing:
-            self._grow_all()
-
-    def _end_those_due(self) -> None:
-        """Who has the last token ends; who needs room for the next is noted."""
-        due, here = self._due, self.iterations
-        while due and due[0][0] <= here:
-            _, _, _, stamp, sequence = heappop(due)
-            if sequence.stamp != stamp:
-                continue
-            if sequence.finish == here:
-                self._settle(sequence)
-                self._leave(sequence)
-                self._end(sequence)
-            else:
-                self._growing.append((sequence, stamp))
+        self._grow()
 
     def _computed(self, sequence: Sequence) -> None:
         """A piece of a prompt is computed."""
@@ -291,58 +267,18 @@ class Instance:
         if sequence.generated == output or self.only_prompts:
             self._end(sequence)
         else:
-            self._join(sequence)
+            self._decoders.join(sequence)
 
-    def _join(self, sequence: Sequence) -> None:
-        """From the next iteration on the sequence decodes."""
-        here = self.iterations
-        sequence.decoding_since = here
-        sequence.finish = here + sequence.request.output_tokens - sequence.generated
-        self._decoders[sequence] = None
-        self._context += sequence.context
-        self._fresh.append(sequence)
-        if sequence.room_tokens > sequence.context:
-            self._remind(sequence)
-        else:
-            self._growing.append((sequence, sequence.stamp))
-
-    def _grow_all(self) -> None:
-        """Who needs room for the next token gets some, unless it has given way to another meanwhile."""
-        growing, self._growing = self._growing, []
-        for sequence, stamp in growing:
-            if sequence.stamp == stamp:
-                self._grow(sequence)
-
-    def _grow(self, sequence: Sequence) -> None:
-        why = self.growth.grow(sequence)
-        if why == COMPUTE:
-            self._remind(sequence)
-        else:
-            self._settle(sequence)
-            self._leave(sequence)
-            self.growth.set_aside(sequence, why)
-
-    def _remind(self, sequence: Sequence) -> None:
-        """Come back to the sequence when it has its last token, or needs room for the next."""
-        full = sequence.decoding_since + sequence.room_tokens - sequence.context
-        last = sequence.finish
-        sequence.stamp += 1
-        when, kind = (last, 0) if last <= full else (full, 1)
-        heappush(self._due, (when, kind, sequence.order, sequence.stamp, sequence))
-
-    def _leave(self, sequence: Sequence) -> None:
-        """The sequence does not decode any more, for now or for good."""
-        passed = self.iterations - sequence.decoding_since
-        if passed:
-            sequence.last_token = self.now
-        sequence.generated += passed
-        sequence.context += passed
-        sequence.decoding_since = self.iterations
-        sequence.stamp += 1
-        del self._decoders[sequence]
-        self._context -= sequence.context
-        if sequence in self._fresh:
-            self._fresh.remove(sequence)
+    def _grow(self) -> None:
+        """Who needs room for the next token gets some, or leaves the batch."""
+        for sequence in self._decoders.growing():
+            why = self.growth.grow(sequence)
+            if why == COMPUTE:
+                self._decoders.remind(sequence)
+            else:
+                self._settle(sequence)
+                self._decoders.leave(sequence, self.now)
+                self.growth.set_aside(sequence, why)
 
     def _settle(self, sequence: Sequence) -> None:
         """Book the time of a sequence that may have been in iterations, without the stalls of these."""
@@ -404,9 +340,8 @@ class Instance:
     def _open(self) -> None:
         """Begin what is next, if there is anything to compute."""
         while self._joining:
-            self._join(self._joining.pop(0))
-        if self._growing:
-            self._grow_all()
+            self._decoders.join(self._joining.pop(0))
+        self._grow()
         chosen = self._choose() if self._prefilling else []
         resting = bool(chosen) and self.spec.first == "prefill"
         if resting:
@@ -416,7 +351,7 @@ class Instance:
         if not self._running:
             return
         self._start = self.now
-        if self._active and self._fresh:
+        if self._active and self._decoders.fresh:
             self._welcome()
         if chosen:
             self._open_mixed(chosen)
@@ -426,11 +361,11 @@ class Instance:
     def _welcome(self) -> None:
         """Those who are new in the batch are computed from now on."""
         now = self._start
-        for sequence in self._fresh:
+        for sequence in self._decoders.fresh:
             self._put_in(sequence)
             if sequence.last_token != now:
                 self._gapped.append(sequence)
-        self._fresh.clear()
+        self._decoders.fresh.clear()
 
     def _put_in(self, sequence: Sequence) -> None:
         if sequence.phase != COMPUTE:
@@ -438,106 +373,60 @@ class Instance:
             sequence.stalls = self.stalls
 
     def _rest(self) -> None:
-        """Those who decode make way for prompts."""
-        now = self.now
+        """Those who decode make way for prompts: their tokens count, as if they left and came back."""
         for sequence in self._decoders:
             if sequence.phase == COMPUTE:
                 self._settle(sequence)
-                if self.iterations > sequence.decoding_since:
-                    self._pause(sequence, now)
-                self._fresh.append(sequence)
-
-    def _pause(self, sequence: Sequence, now: int) -> None:
-        """Its tokens so far are counted, as if it left and came back."""
-        passed = self.iterations - sequence.decoding_since
-        sequence.last_token = now
-        sequence.generated += passed
-        sequence.context += passed
-        sequence.decoding_since = self.iterations
+                self._decoders.count(sequence, self.now)
+                self._decoders.fresh.append(sequence)
 
     def _choose(self) -> list[Sequence]:
-        """Prompts, or pieces of them, for the next iteration, in order of admission."""
-        spec = self.spec
-        left = spec.max_tokens - (len(self._decoders) if spec.first == "decode" else 0)
-        chosen: list[Sequence] = []
-        for _, sequence in self._prefilling:
-            if spec.chunked:
-                tokens = min(sequence.owes, left)
-            else:
-                tokens = sequence.owes if sequence.owes <= left or not chosen else 0
-            if tokens <= 0:
-                break
-            sequence.chunk = tokens
-            left -= tokens
-            chosen.append(sequence)
-        return chosen
+        """Pieces of prompts for the next iteration, in order of admission."""
+        left = self.spec.max_tokens - (len(self._decoders) if self.spec.first == "decode" else 0)
+        return choose((sequence for _, sequence in self._prefilling), self.spec, left)
 
     def _open_decode(self) -> None:
         """As many iterations as pass before anybody has the last token or needs room."""
         for _, sequence in self._prefilling:
             if sequence.phase == COMPUTE:
                 self._settle(sequence)
-        count = self._active
-        self._run = self._cost.decode(count, self._context)
-        due = self._due
-        while due[0][4].stamp != due[0][3]:
-            heappop(due)
-        self._steps = min(due[0][0] - self.iterations, 1 if self.growth.parked else self._stride)
+        self._run = self._cost.decode(self._active, self._decoders.context)
+        self._steps = min(self._decoders.until_due(), 1 if self.growth.parked else self._stride)
         self._new = 0
         self._end_at(self._end_of(self._steps))
 
     def _open_mixed(self, chosen: list[Sequence]) -> None:
         """One iteration, with pieces of prompts."""
-        new = read = attended = missing = 0
         for _, sequence in self._prefilling:
             if sequence.chunk:
                 self._put_in(sequence)
             elif sequence.phase == COMPUTE:
                 self._settle(sequence)
-        for sequence in chosen:
-            rest, end = sequence.chunk, 0
-            new += rest
-            for start, stop in reversed(sequence.todo):
-                tokens = min(rest, stop - start)
-                attended += pairs(tokens, start)
-                end = start + tokens
-                rest -= tokens
-                if not rest:
-                    break
-            read += end
-            if sequence.parts is not None:
-                missing += sequence.parts.ticks.count(-1)
         self._run = None
         self._chunks = chosen
-        self._new = new
         self._steps = 1
-        context = self._context if self._active else 0
-        self._length = self._cost.mixed(self._active, context, new, read, attended)
-        if missing:
-            self._await_parts(chosen)
+        self._new, read, attended = work(chosen)
+        context = self._decoders.context if self._active else 0
+        self._length = self._cost.mixed(self._active, context, self._new, read, attended)
+        waiting = [sequence.parts for sequence in chosen if sequence.parts is not None]
+        if any(-1 in parts.ticks for parts in waiting):
+            self._await_parts(waiting)
         else:
             self._end_at(self._mixed_end())
 
     def _mixed_end(self) -> int:
         return -(-(self._exact + self._length) // self._cost.unit)
 
-    def _await_parts(self, chosen: list[Sequence]) -> None:
+    def _await_parts(self, waiting: list[Parts]) -> None:
         """A group of layers is computed when those of its parts that are loaded are there."""
         self._serial += 1  # nothing ends it before
-        waiting = [sequence.parts for sequence in chosen if sequence.parts is not None]
 
         def look() -> None:
-            if any(tick < 0 for parts in waiting for tick in parts.ticks):
+            if any(-1 in parts.ticks for parts in waiting):
                 return
-            ticks = self._mixed_end() - self._start
-            groups = len(waiting[0].ticks)
-            end = self._start
-            for group in range(groups):
-                end = max(end, *(parts.ticks[group] for parts in waiting))
-                end += ticks * (group + 1) // groups - ticks * group // groups
             for parts in waiting:
                 parts.watcher = None
-            self._end_at(end)
+            self._end_at(end_with_parts(self._start, self._mixed_end() - self._start, waiting))
 
         for parts in waiting:
             parts.watcher = look

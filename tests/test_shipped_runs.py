@@ -49,6 +49,7 @@ STEPPED = sorted(set(available_scenarios()) - set(SERVED))
 
 
 def run(name: str, trace: Path, *overrides: str) -> Any:
+    """The result of a run, of steps or of requests."""
     wanted = [f"workload.path={trace}"] if name.startswith("mooncake") else []
     return kvsim.run(name, overrides=[*wanted, *overrides]).result
 
@@ -57,7 +58,7 @@ def run(name: str, trace: Path, *overrides: str) -> Any:
 def test_littles_law_holds_on_every_link(name: str, small_trace: Path) -> None:
     """L, integrated from the records, is lambda times W, summed by the lanes as they serve."""
     fewer = (
-        ("workload.max_requests=400", "execution.records=all")
+        ("workload.max_requests=200", "execution.records=all")
         if name in SERVED
         else ("execution.max_steps=400",)
     )
@@ -105,6 +106,18 @@ def test_no_mode_is_faster_than_ideal_and_all_run(name: str, small_trace: Path) 
     }
     assert min(spans.values()) == spans["ideal"]
     assert spans["serial"] >= spans["demand"]
+
+
+@pytest.mark.parametrize("name", SERVED)
+@pytest.mark.parametrize("match", ["prefix", "any", "none"])
+def test_every_request_is_served_whatever_is_reused(name: str, match: str, small_trace: Path) -> None:
+    changes = ("workload.max_requests=100", f"serving.reuse.match={match}")
+    result = run(name, small_trace, *changes)
+    requests = result.records.requests
+    told = 4 if name.startswith("mooncake") else 100
+    assert len(requests.column("end")) == told
+    reused = int((requests.column("reused") + requests.column("loaded")).sum())
+    assert (reused == 0) == (match == "none")
 
 
 def test_two_runs_write_the_same_bytes_whatever_the_hash_seed(tmp_path: Path) -> None:

@@ -129,41 +129,41 @@ class TokenGaps:
     """For each of these, how many gaps are as long or shorter."""
     rows: NDArray[np.float64]
     """Iterations in a row: for each the two lines, in ticks, of which the higher one counts, as start, slope,
-    start, slope; then how many there are, and of how many sequences."""
+    start, slope; how many there are, and of how many sequences; the shortest and the longest."""
     total: int
     """Sum of all gaps."""
     count: int
 
     def at_most(self, ticks: int) -> int:
         """How many gaps are so long or shorter."""
-        place = int(np.searchsorted(self.single, ticks, side="right"))
-        known = int(self.upto[place - 1]) if place else 0
-        if not self.rows.size:
-            return known
-        first, slope, second, steeper, count, sequences = self.rows.T
-        reached = np.minimum(_reached(first, slope, count, ticks), _reached(second, steeper, count, ticks))
-        return known + int((reached * sequences).sum())
+        return self._known(ticks) + _within(self.rows, ticks)
 
     @cached_property
     def longest(self) -> int:
         """No gap is longer."""
         longest = int(self.single[-1]) if self.single.size else 0
-        if self.rows.size:
-            first, slope, second, steeper, count, _ = self.rows.T
-            last = np.maximum(first + slope * (count - 1), second + steeper * (count - 1))
-            longest = max(longest, int(np.ceil(last.max())))
-        return longest
+        return max(longest, int(np.ceil(self.rows[:, _LONGEST].max(initial=0))))
 
     def ranked(self, rank: int) -> int:
-        """The gap of that rank, from 1, in ticks, by halving."""
+        """The gap of that rank, from 1, in ticks, by halving: rows of which all gaps are known to be shorter
+        or longer are not looked at again."""
+        rows, below = self.rows, 0
         low, high = 0, self.longest
         while low < high:
             middle = (low + high) // 2
-            if self.at_most(middle) >= rank:
+            if self._known(middle) + below + _within(rows, middle) >= rank:
                 high = middle
+                rows = rows[rows[:, _SHORTEST] <= high]
             else:
                 low = middle + 1
+                short = rows[:, _LONGEST] <= middle
+                below += _within(rows[short], middle)
+                rows = rows[~short]
         return low
+
+    def _known(self, ticks: int) -> int:
+        place = int(np.searchsorted(self.single, ticks, side="right"))
+        return int(self.upto[place - 1]) if place else 0
 
     def distribution(self) -> dict[str, float]:
         """Mean, percentiles and maximum in seconds; zeros without gaps."""
@@ -174,6 +174,19 @@ class TokenGaps:
             name: self.ranked(_rank(percent, self.count)) / TICKS_PER_SECOND
             for name, percent in RANKS.items()
         }
+
+
+_SHORTEST, _LONGEST = 6, 7
+"""Columns of `TokenGaps.rows`."""
+
+
+def _within(rows: NDArray[np.float64], ticks: int) -> int:
+    """How many gaps of these iterations in a row are so long or shorter."""
+    if not rows.size:
+        return 0
+    first, slope, second, steeper, count, sequences = rows.T[:6]
+    reached = np.minimum(_reached(first, slope, count, ticks), _reached(second, steeper, count, ticks))
+    return int((reached * sequences).sum())
 
 
 def _reached(
@@ -192,7 +205,8 @@ def token_gaps(result: ServingResult) -> TokenGaps:
     start, end, steps, decoding, gapped = map(iterations.column, names)
     alone = (decoding > 0) & (steps == 1)
     several = np.flatnonzero((decoding > 0) & (steps > 1))
-    rows, firsts = _rows(result, several)
+    rows = _rows(result, several)
+    firsts = np.ceil(rows[:, _SHORTEST]).astype(np.int64)
     values = np.concatenate((gaps, (end - start)[alone], firsts))
     many = np.concatenate((np.ones_like(gaps), (decoding - gapped)[alone], -gapped[several]))
     order = np.argsort(values, kind="stable")
@@ -208,18 +222,17 @@ def token_gaps(result: ServingResult) -> TokenGaps:
     )
 
 
-def _rows(result: ServingResult, rows: NDArray[np.int64]) -> tuple[NDArray[np.float64], Ticks]:
-    """The lines of iterations in a row, and how long the first of each takes."""
+def _rows(result: ServingResult, rows: NDArray[np.int64]) -> NDArray[np.float64]:
+    """The lines of iterations in a row."""
     if not rows.size:
-        return np.empty((0, 6)), np.empty(0, np.int64)
+        return np.empty((0, 8))
     cost = IterationCost(result.scenario)
-    table = result.records.iterations.array()[rows]
+    stream, stream_token, token, pair, overhead = (part / cost.unit for part in cost.coefficients)
+    table = result.records.iterations.array()[rows].astype(np.float64)
     at = {name: place for place, name in enumerate(result.records.iterations.columns)}
-    lines, firsts = [], []
-    columns = (table[:, at[name]].tolist() for name in ("decoding", "context", "iterations"))
-    for decoding, context, steps in zip(*columns, strict=True):
-        run = cost.decode(decoding, context)
-        pieces = (run.a + run.c, run.a_step, run.b + run.c, run.b_step)
-        lines.append((*(piece / cost.unit for piece in pieces), steps, decoding))
-        firsts.append(-(-run.total(1) // cost.unit))
-    return np.array(lines, dtype=np.float64), np.array(firsts, dtype=np.int64)
+    decoding, context, count = (table[:, at[name]] for name in ("decoding", "context", "iterations"))
+    first, second = stream + context * stream_token + overhead, decoding * token + context * pair + overhead
+    slopes = decoding * stream_token, decoding * pair
+    shortest = np.maximum(first, second)
+    longest = np.maximum(first + slopes[0] * (count - 1), second + slopes[1] * (count - 1))
+    return np.stack((first, slopes[0], second, slopes[1], count, decoding, shortest, longest), axis=1)

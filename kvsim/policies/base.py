@@ -135,6 +135,11 @@ class EvictionPolicy(ABC):
     def inserted(self, page: int, tier: int) -> None:
         """`page` now belongs to `tier` (arrived, born, demoted or placed there)."""
 
+    def insert(self, pages: Sequence[int], tier: int) -> None:
+        """`inserted`, page after page; a policy that can take in many at once may do so."""
+        for page in pages:
+            self.inserted(page, tier)
+
     @abstractmethod
     def removed(self, page: int, tier: int) -> None:
         """`page` no longer belongs to `tier` (promoted, demoted or discarded)."""

@@ -21,7 +21,7 @@ __all__ = ["LEGEND_BELOW", "hits_figure", "latencies_figure", "load_figure", "ph
 LOAD_BINS = 240
 HIT_BINS = 120
 MAX_REQUEST_BARS = 160
-_POINTS = 400
+_POINTS, _GAP_POINTS = 400, 160
 _PANEL_PX, _GAP_PX = 120, 44
 LEGEND_BELOW = {"yref": "container", "y": 0, "yanchor": "bottom"}
 """For legends of many entries, which would run into the buttons above the figure on a narrow screen."""
@@ -182,7 +182,7 @@ def _gap_steps(gaps: TokenGaps) -> tuple[Floats, Floats]:
     """The same of the times between tokens, at times spread evenly over the decades."""
     if not gaps.count or not gaps.longest:
         return np.empty(0), np.empty(0)
-    values = np.geomspace(max(1, gaps.ranked(1)), gaps.longest, _POINTS)
+    values = np.geomspace(max(1, gaps.ranked(1)), gaps.longest, _GAP_POINTS)
     shares = np.array([gaps.at_most(int(np.ceil(value))) / gaps.count for value in values])
     return values / TICKS_PER_SECOND, shares
 

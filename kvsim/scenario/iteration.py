@@ -45,6 +45,12 @@ class IterationCost:
         self._stream, self._stream_token, self._token, self._pair = whole
         self._overhead = scenario.serving.batch.overhead * self.unit
 
+    @property
+    def coefficients(self) -> tuple[int, int, int, int, int]:
+        """Parts of a tick: to stream the weights, and the keys and values of a token; to compute a token, and
+        a pair of tokens; and what every iteration takes besides."""
+        return self._stream, self._stream_token, self._token, self._pair, self._overhead
+
     def mixed(self, decoding: int, context: int, new: int, read: int, attended: int) -> int:
         """One iteration that computes `new` tokens of prompts, too: their pieces read the keys and values of
         `read` tokens, themselves included, and `attended` pairs of tokens attend."""

@@ -14,13 +14,19 @@ __all__ = ["find", "is_required", "known_keys", "spec_at"]
 def spec_at(path: Path, data: Any, top: type[Spec] = Scenario) -> type[Spec] | None:
     """The spec that describes the mapping at a path of plain data, if it is one; `top` is that of all."""
     spec: type[Spec] | None = top
+    named: Any = None
     for key in path:
         data = _item(data, key)
         if isinstance(key, int):
             continue  # the spec of a list's elements was found with the list
+        if named is not None:  # whatever the key is
+            spec, named = _spec_in(named, data), None
+            continue
         if spec is None or key not in spec.model_fields:
             return None
-        spec = _spec_in(spec.model_fields[key].annotation, data)
+        annotation = spec.model_fields[key].annotation
+        named = _values(annotation)
+        spec = _spec_in(annotation, data)
     return spec
 
 
@@ -62,6 +68,13 @@ def _spec_in(annotation: Any, data: Any) -> type[Spec] | None:
         kind = data.get("kind") if isinstance(data, dict) else None
         found = [spec for spec in found if spec.model_fields["kind"].default == kind]
     return found[0] if found else None
+
+
+def _values(annotation: Any) -> Any:
+    """What a mapping from any names holds; None for anything else."""
+    if get_origin(annotation) is Annotated:
+        return _values(get_args(annotation)[0])
+    return get_args(annotation)[1] if get_origin(annotation) is dict else None
 
 
 def _specs(annotation: Any) -> list[type[Spec]]:

@@ -69,8 +69,8 @@ def serving_tiers(scenario: Scenario) -> Iterator[Finding]:
     if warm is not None:
         named["reuse", "warm", "tier"] = warm.tier
     if scenario.serving.reuse.lookup == "in_turn" and len(known) > 1:
-        path = ("serving", "reuse", "lookup")
-        yield path, f"blocks are looked up in turn in a flat cache: one tier, not {len(known)}"
+        text = f"blocks are looked up in turn in a flat cache: one tier, not {len(known)}"
+        yield ("serving", "reuse", "lookup"), text
     for path, name in named.items():
         if name is None:
             continue
@@ -148,9 +148,6 @@ def without_effect(scenario: Scenario) -> Iterator[Finding]:
                 ("hierarchy", "tiers", index, "access"),
                 "what requests read is in the first tier: `promote`",
             )
-        if tier.high_watermark is not None:
-            text = "has no effect on requests, which make room as they need it; leave it out"
-            yield ("hierarchy", "tiers", index, "high_watermark"), text
     for index, link in enumerate(scenario.hierarchy.links):
         if link.compute_share:
             text = "has no effect on requests, whose compute no copy slows; leave it out"

@@ -56,7 +56,7 @@ class ReuseSpec(Spec):
     on to any, as in studies of caches alone; for a hierarchy of one tier. Default `together`."""
     load: Literal["always", "never", "cheaper"] = "always"
     """Blocks found below the first tier are loaded, or computed again, or whatever takes less time, as the
-    links are at the moment. Default `always`."""
+    links and the GPU are at the moment. Default `always`."""
     loading: Literal["whole", "layerwise", "blocking"] = "whole"
     """`whole`: a request is computed once all its blocks are there, others meanwhile. `layerwise`: a layer
     is computed once its part of them is there, while the next layers' parts come. `blocking`: its first

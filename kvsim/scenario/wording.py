@@ -45,6 +45,8 @@ def error_path(error: ErrorDetails) -> Path:
     path = tuple(error["loc"])
     if path[:1] == ("workload",) and len(path) > 1:
         path = (path[0], *path[2:])  # pydantic names the chosen kind on the way
+        if path[1:2] == ("tenants",) and len(path) > 3:
+            path = (*path[:3], *path[4:])
     if error["type"] in ("union_tag_not_found", "union_tag_invalid"):
         path = (*path, "kind")
     if error["type"] == "missing" and isinstance(path[-1], int):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from kvsim.scenario.scenario import Scenario
-from kvsim.sim.engine import simulate
+from kvsim.sim import engine
 from kvsim.sim.result import RunResult
 from kvsim.sim.running import Progress
 from kvsim.sim.serving.engine import serve
@@ -37,7 +37,7 @@ def prepare(scenario: Scenario) -> Prepared:
         return Prepared("requests", requests.total_requests, lambda told: serve(scenario, requests, told))
     steps = make_workload(scenario)
     limits = [limit for limit in (steps.total_steps, scenario.execution.max_steps) if limit is not None]
-    return Prepared("steps", min(limits, default=None), lambda told: simulate(scenario, steps, told))
+    return Prepared("steps", min(limits, default=None), lambda told: engine.simulate(scenario, steps, told))
 
 
 def run_scenario(scenario: Scenario, progress: Progress | None = None) -> RunResult | ServingResult:

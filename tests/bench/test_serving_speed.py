@@ -94,6 +94,7 @@ import sys
 from resource import RUSAGE_SELF, getrusage
 from kvsim.scenario.loader import loads_mapping
 from kvsim.sim.run import run_scenario
+from kvsim.sim.serving.result import ServingResult
 
 scenario = loads_mapping({
     "name": "light",

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kvsim.errors import ScenarioError
+from kvsim.scenario.base import Spec
 from kvsim.scenario.execution import DmaSpec, ExecutionSpec
 from kvsim.scenario.loader import loads_mapping
 from kvsim.scenario.policy import PolicySpec
@@ -61,7 +62,11 @@ def test_the_scenario_is_right_without_them() -> None:
 
 
 def test_every_field_of_these_sections_is_either_looked_at_or_tried_here() -> None:
-    sections = {"policy": PolicySpec, "execution": ExecutionSpec, "execution.dma": DmaSpec}
+    sections: dict[str, type[Spec]] = {
+        "policy": PolicySpec,
+        "execution": ExecutionSpec,
+        "execution.dma": DmaSpec,
+    }
     tried = {re.sub(r"(dma\.classes).*", r"\1", field) for field in OTHERS}
     for section, spec in sections.items():
         fields = {f"{section}.{name}" for name in spec.model_fields}
@@ -88,12 +93,6 @@ def test_a_field_that_only_steps_look_at_is_refused(field: str, value: str) -> N
 )
 def test_a_tier_or_link_that_only_steps_understand_is_refused(field: str, value: str, said: str) -> None:
     assert [problem for problem in problems(f"{field}={value}") if problem.endswith(f"{field}: {said}")]
-
-
-def test_watermarks_are_refused() -> None:
-    given = [f"hierarchy.tiers.hbm.{end}_watermark=0.{part}" for end, part in (("high", 9), ("low", 8))]
-    (problem,) = problems(*given)
-    assert "high_watermark: has no effect on requests, which make room as they need it" in problem
 
 
 def test_a_flat_cache_has_one_tier() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from kvsim import units
 from kvsim.scenario.scenario import Scenario
@@ -40,8 +40,8 @@ TINY_GPU = {
 class Given:
     """A workload of the requests that a test gives."""
 
-    name = "given"
-    total_requests = None
+    name: ClassVar[str] = "given"
+    total_requests: int | None = None
 
     def __init__(self, requests: Sequence[Request], block_tokens: int = 1, block_bytes: int = 1000) -> None:
         self.block_tokens = block_tokens
@@ -91,8 +91,8 @@ def rows(result: ServingResult, *columns: str) -> list[tuple[int, ...]]:
     return [row[1:] for row in sorted(found)]
 
 
-def phases(result: ServingResult) -> list[dict[str, int]]:
-    """What each request's time was spent on, in microseconds where that is whole; nothing that is nothing."""
+def phases(result: ServingResult) -> list[dict[str, float]]:
+    """What each request's time was spent on, in microseconds; what is nothing is left out."""
     return [
         {name: ticks / US for name, ticks in zip(PHASES, row, strict=True) if ticks}
         for row in rows(result, *PHASES)

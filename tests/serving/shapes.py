@@ -5,8 +5,9 @@ As in `strategies`, numbers that shape the order of events have odd parts of the
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 
 from hypothesis import strategies as st
@@ -27,7 +28,7 @@ _integers = cache(st.integers)
 _booleans = cache(st.booleans)
 
 
-@cache
+@lru_cache(maxsize=None, typed=True)  # 1 is not 1.0
 def _any_of(*values: object) -> st.SearchStrategy[Any]:
     return st.sampled_from(values)
 
@@ -48,21 +49,25 @@ class Shape:
 
     @property
     def all_requests(self) -> list[Request]:
-        """Follow-ups included."""
-        found = []
-        for head in self.requests:
-            request: Request | None = head
-            while request is not None:
-                found.append(request)
-                request = request.follow_up
-        return found
+        """Follow-ups and forks included."""
+        return list(every(self.requests))
+
+
+def every(heads: Iterable[Request]) -> Iterator[Request]:
+    """Requests, and all that comes after them."""
+    for request in heads:
+        yield request
+        yield from every(request.forks)
+        yield from every([] if request.follow_up is None else [request.follow_up])
 
 
 @st.composite
-def requests(draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: bool = False) -> list[Request]:
+def requests(
+    draw: Draw, odd: Odd, block_tokens: int, *, most: int, alone: bool, tight: bool
+) -> list[Request]:
     """Up to so many conversations over a few texts; some prompts are of unknown text.
 
-    `alone`: each arrives long after all before it have ended.
+    `alone`: each arrives long after all before it have ended. `tight`: many come at once and say much.
     """
     texts = rig.Texts(block_tokens)
     # of two texts the second begins like the first
@@ -71,8 +76,8 @@ def requests(draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: b
     documents = [[0] * length, [0] * branch + [1] * (length - branch), [2] * length]
     clock = 0
     heads = []
-    for number in range(draw(_any_of(1, 2, 3, most, most))):
-        gap = 10**12 if alone else draw(_any_of(0, 0, 10**5, 10**6, 10**7))
+    for number in range(most if tight else draw(_any_of(1, 2, 3, most, most))):
+        gap = 10**12 if alone else draw(_any_of(0, 0, 10**5, 10**6, 0 if tight else 10**7))
         clock = odd.near(clock + gap) if gap else clock
         tenant = draw(_any_of("", *TENANTS))
         session = draw(_any_of(None, number))
@@ -86,7 +91,8 @@ def requests(draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: b
             tail = draw(_integers(0 if prompt else 1, 2 * block_tokens))
             own = draw(_booleans())
             prompt = prompt + [(number, turn, k) if own else 0 for k in range(tail)]
-            output = [("out", number, turn, k) for k in range(draw(_integers(0, 2 * block_tokens + 2)))]
+            said = draw(_integers(4 if tight else 0, 2 * block_tokens + 4))
+            output = [("out", number, turn, k) for k in range(said)]
             priority = draw(_integers(0, 2))
             made = texts.request(arrival, prompt, output, tenant=tenant, session=session, priority=priority)
             if draw(_integers(0, 6)) == 0:
@@ -97,19 +103,16 @@ def requests(draw: Draw, odd: Odd, block_tokens: int, *, most: int = 7, alone: b
                 before.follow_up = made
             before = made
             prompt = prompt + output
+            for fork in range(0 if alone else draw(_any_of(0, 0, 0, 0, 2))):
+                aside = texts.request(odd.near(10**5), [*prompt, (number, fork)], [("fork", number)] * fork)
+                made.forks = (*made.forks, aside)
             arrival = odd.near(draw(_any_of(10**5, 10**7))) if draw(_booleans()) else 0
     return heads
 
 
-def most_blocks(asked: list[Request], block_tokens: int) -> int:
+def most_blocks(asked: Iterable[Request], block_tokens: int) -> int:
     """Blocks that the largest of the requests needs at its end."""
-    most = 1
-    for head in asked:
-        request: Request | None = head
-        while request is not None:
-            most = max(most, -(-(request.input_tokens + request.output_tokens) // block_tokens))
-            request = request.follow_up
-    return most
+    return max(-(-(one.input_tokens + one.output_tokens) // block_tokens) for one in every(asked))
 
 
 def _speed(draw: Draw, odd: Odd) -> str:
@@ -132,6 +135,8 @@ def _tier(draw: Draw, odd: Odd, number: int, blocks: int) -> dict[str, Any]:
     }
     if draw(_integers(0, 4)) == 0:
         tier["ports"] = draw(_any_of(1, 2))
+    if draw(_integers(0, 4)) == 0:
+        tier |= {"high_watermark": 0.75, "low_watermark": draw(_any_of(0.75, 0.25))}
     if bits < 16.0 and draw(_booleans()):
         tier["scheme"] |= {"compress": _speed(draw, odd), "decompress": _speed(draw, odd)}
     return tier
@@ -152,9 +157,10 @@ def _link(draw: Draw, odd: Odd, near: int, far: int, bused: bool) -> dict[str, A
 
 
 def _warm(draw: Draw, tiers: int) -> dict[str, Any] | None:
-    if draw(_booleans()):
+    if draw(_integers(0, 2)) == 0:
         return None
-    return {"tier": f"tier{draw(_integers(0, tiers - 1))}", "share": draw(_any_of(1.0, 0.5))}
+    tier = draw(_any_of(0, *[min(1, tiers - 1)] * 3, tiers - 1))
+    return {"tier": f"tier{tier}", "share": draw(_any_of(1.0, 0.5))}
 
 
 def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict[str, Any]:
@@ -165,7 +171,7 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
         | ({"cache_share": shares[name]} if name in shares else {})
         for name in TENANTS
     }
-    match = draw(_any_of("prefix", "prefix", "any", "none"))
+    match = draw(_any_of("prefix", "prefix", "prefix", "any", "any", "none"))
     return {
         "order": draw(_any_of("arrival", "arrival", "priority", "fair")),
         "batch": {
@@ -179,7 +185,8 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
         },
         "reuse": {
             "match": match,
-            "load": draw(_any_of("always", "always", "never", "cheaper")),
+            "lookup": "in_turn" if tiers == 1 and draw(_integers(0, 3)) == 0 else "together",
+            "load": draw(_any_of("always", "always", "always", "never", "cheaper", "cheaper")),
             "loading": draw(_any_of("whole", "layerwise", "blocking")),
             "warm": _warm(draw, tiers),
             "layer_groups": draw(_any_of(None, 1, 2, 3)),
@@ -201,23 +208,43 @@ def _serving(draw: Draw, odd: Odd, tiers: int, shares: dict[str, float]) -> dict
 
 
 @st.composite
-def shapes(draw: Draw, *, policies: tuple[str, ...] = POLICIES, most: int = 7) -> Shape:
-    """Any machine, however it serves, and any requests that it has room for one by one."""
+def shapes(
+    draw: Draw,
+    *,
+    policies: tuple[str, ...] = POLICIES,
+    most: int = 7,
+    alone: bool = False,
+    tight: bool = False,
+) -> Shape:
+    """Any machine, however it serves, and any requests that it has room for one by one.
+
+    `alone`: two tiers, a plain link, one instance, and nobody is there when a request comes. `tight`: the
+    first tier has room for hardly more than one of them, and many are admitted.
+    """
     odd = Odd()
     block_tokens = draw(_any_of(1, 2, 4))
-    asked = draw(requests(odd, block_tokens, most=most))
-    shares = dict(draw(_any_of((), (), (("a", 0.5),), (("a", 0.25), ("b", 0.25)))))
+    asked = draw(requests(odd, block_tokens, most=most, alone=alone, tight=tight))
+    shares = {} if alone or tight else dict(draw(_any_of((), (), (("a", 0.5),), (("a", 0.25), ("b", 0.25)))))
     needed = most_blocks(asked, block_tokens)
     for share in (*shares.values(), *([1 - sum(shares.values())] if shares else [])):
         needed = max(needed, int(most_blocks(asked, block_tokens) / share + 1))
-    count = draw(_integers(1, 4))
-    blocks = [needed + draw(_any_of(0, 0, 1, 2, 6)), *(draw(_integers(1, 24)) for _ in range(count - 1))]
-    bused = draw(_integers(0, 3)) == 0
+    count = 2 if alone else draw(_integers(1, 4))
+    extra = draw(_any_of(0, 1) if tight else _any_of(0, 0, 1, 2, 6))
+    blocks = [needed + extra, *(draw(_any_of(1, 5, 24, 24)) for _ in range(count - 1))]
+    bused = not alone and draw(_integers(0, 3)) == 0
+    links = [_link(draw, odd, draw(_integers(0, far - 1)), far, bused) for far in range(1, count)]
+    serving = _serving(draw, odd, count, shares)
+    if alone:
+        links[0]["arbitration"] = "fifo"
+        serving["instances"] = {}
+        serving["reuse"] |= {"load": "always", "pin": "0 s", "lookahead": 0}
+    if tight:
+        serving["batch"] |= {"max_tokens": 64, "max_sequences": 16}
     roofline = draw(_booleans())
     scenario = rig.scenario(
         [_tier(draw, odd, number, size) for number, size in enumerate(blocks)],
-        [_link(draw, odd, draw(_integers(0, far - 1)), far, bused) for far in range(1, count)],
-        serving=_serving(draw, odd, count, shares),
+        links,
+        serving=serving,
         execution={
             "dma": {"coalesce": draw(_any_of(1, 2, 4))},
             **({} if roofline else {"compute_time": rig.time(odd.near(10**6))}),

@@ -37,6 +37,9 @@ class Fifo(EvictionPolicy):
     def inserted(self, page: int, tier: int) -> None:
         self._orders[tier][page] = None  # a new key goes to the young end
 
+    def insert(self, pages: Sequence[int], tier: int) -> None:
+        self._orders[tier].update(dict.fromkeys(pages))
+
     def removed(self, page: int, tier: int) -> None:
         del self._orders[tier][page]
 

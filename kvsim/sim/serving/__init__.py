@@ -15,14 +15,17 @@ The rules, in full; links, routes and lanes follow those of `kvsim.sim`.
     room in the first tier; else nobody does. What it needs is decided at once, the bytes follow.
 4.  *Match.* Blocks are looked up from the first on, tier by tier: those of a prompt up to the first that is
     nowhere (`prefix`), or all (`any`). A run of blocks found in one tier below the first is loaded, or
-    computed again. Policies are told of reads from the end of the prompt to its beginning. What a sequence
-    uses is pinned until it ends.
+    computed again; what is in the first tier behind a gap is computed again in its place. Policies are told
+    of reads and of new blocks from the end of the prompt to its beginning. What a sequence uses is pinned
+    until it ends.
 5.  *Leaning.* A block that somebody else is computing or loading counts as found; the sequence is not
     computed before it is there. At least one token is computed.
 6.  *Room* is made by evicting what the policy of the tier names, then what is spared. A block goes to the
     next tier (`write: back`), for free if a tier below has it, in place of what the policy there names;
     where that cannot be it is gone. The room of a move is free when the move has arrived: whoever was
-    promised it waits for it, first come first served in order of decision.
+    promised it waits for it, first come first served in order of decision. Between two iterations, when
+    whoever can be has been admitted, a tier above its high watermark is emptied, in the background, to its
+    low one.
 7.  *Loads* begin when the room is there, run by run, each in transfers of at most `coalesce` blocks. A tier
     that is not inclusive gives its copy up, unless somebody else needs it. `whole`: the sequence is computed
     when all is there. `layerwise`: every run travels in groups of layers; the sequence is computed when the

@@ -1,8 +1,7 @@
-"""The memory of one instance: who gets in, with what, and who has to give way."""
+"""The memory of one instance: who gets in, and with what."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence as Numbers
 from typing import TYPE_CHECKING
 
 from simpy import Environment
@@ -10,22 +9,21 @@ from simpy import Environment
 from kvsim.errors import SimulationError
 from kvsim.scenario.serving import ServingSpec
 from kvsim.sim.express import schedule
-from kvsim.sim.records import DEMAND, WRITE_BACK
+from kvsim.sim.records import DEMAND
 from kvsim.sim.serving.cache import BlockCache, Choose, Match
+from kvsim.sim.serving.growth import swap_in
+from kvsim.sim.serving.leaving import receive
 from kvsim.sim.serving.moves import Move
 from kvsim.sim.serving.sequence import (
-    COMPUTE,
     HANDOVER,
     LOAD,
-    MEMORY,
     OVERHEAD,
-    PREEMPTED,
     PREFIX,
     ROOM,
     Parts,
     Sequence,
 )
-from kvsim.sim.serving.store import Partition, Store
+from kvsim.sim.serving.store import Store
 
 if TYPE_CHECKING:
     from kvsim.sim.serving.instance import Instance
@@ -34,7 +32,7 @@ __all__ = ["Admission"]
 
 
 class Admission:
-    """Gives sequences the room they need, and takes it back."""
+    """Gives sequences the room they need to begin, and what others left there."""
 
     def __init__(
         self,
@@ -59,8 +57,6 @@ class Admission:
         """Groups of layers that are loaded one after another."""
         self.in_batch = spec.reuse.loading != "whole"
         """Whether sequences are computed while their blocks still come."""
-        self.parked: list[Sequence] = []
-        """Sequences that need room, of which there is none, nor anybody who could give way."""
         self._refused: Sequence | None = None
         """Who was refused last."""
         self._enough = 0
@@ -158,9 +154,9 @@ class Admission:
             moves.insert(0, self.cache.load(source, first, run, DEMAND, sequence.number, partition))
         first.read(match.here[::-1])
         if sequence.swapped:
-            moves.append(self._swap_in(sequence))
+            moves.append(swap_in(sequence, self.path))
         if sequence.sender is not None:
-            moves.append(self._receive(sequence))
+            moves.append(receive(sequence, self.first))
         sequence.loads = moves
         sequence.parts = None
         if self.in_batch and match.loads and len(moves) == len(match.loads):
@@ -304,225 +300,3 @@ class Admission:
                 self._go_on(other)
             else:
                 sequence.dependents.append((end, other))
-
-    # --- growing, and giving way
-
-    def grow(self, sequence: Sequence) -> int:
-        """Get room for more tokens: COMPUTE if it is there, else what the sequence has to wait for.
-
-        PREEMPTED: it has to give way itself.
-        """
-        first, partition = self.first, sequence.partition
-        last = sequence.request.input_tokens + sequence.request.output_tokens - 1
-        lacking = -(-(last - sequence.room_tokens) // self.block_tokens)
-        blocks = min(self.spec.batch.growth_blocks, lacking)
-        size = blocks * first.block_bytes
-        while not first.fits(partition, size):
-            other = self._last_admitted(partition)
-            if other is sequence:
-                return self._stuck(sequence)
-            if other is None:
-                return MEMORY
-            self.instance.expel(other)
-            self.preempt(other)
-        gone = first.make_room(partition, size)
-        self.cache.demote(self.path, 0, gone, sequence.tenant, sequence.number)
-        partition.used += size
-        sequence.private += blocks
-        sequence.room_tokens += blocks * self.block_tokens
-        sequence.room = size
-        if first.tier.request(sequence):
-            return COMPUTE
-        sequence.pending = True
-        return ROOM
-
-    def _last_admitted(self, partition: Partition) -> Sequence | None:
-        """Who has to give way: the last one admitted that nobody waits for, and that waits for nothing."""
-        for other in reversed(self.instance.admitted):
-            if other.partition is partition and other.stands_still:
-                return other
-        return None
-
-    def _stuck(self, sequence: Sequence) -> int:
-        """The sequence is the last one; alone, it can only wait for what is on its way out."""
-        alone = all(other is sequence for other in self.instance.admitted)
-        if not alone:
-            return PREEMPTED
-        if self.cache.mover.under_way:
-            return MEMORY
-        raise SimulationError(
-            f"request {sequence.number} has no room in tier {self.first.tier.name} for what it generates, "
-            "even alone"
-        )
-
-    def set_aside(self, sequence: Sequence, why: int) -> None:
-        """The sequence, which has been computed so far, cannot go on for now."""
-        if why == PREEMPTED:
-            self.preempt(sequence)
-            return
-        sequence.enter(why, self._now)
-        if why == MEMORY:
-            self.parked.append(sequence)
-
-    def retry(self) -> None:
-        """Look again for room for those that found none."""
-        parked, self.parked = self.parked, []
-        for sequence in parked:
-            if sequence.phase != MEMORY:
-                continue  # it has been preempted meanwhile
-            why = self.grow(sequence)
-            if why == COMPUTE:
-                self.instance.ready(sequence)
-            else:
-                self.set_aside(sequence, why)
-
-    def preempt(self, sequence: Sequence) -> None:
-        """Take all room from the sequence, and let it queue again."""
-        instance = self.instance
-        instance.admitted.remove(sequence)
-        instance.queue.left(sequence)
-        instance.tokens_due -= sequence.due
-        sequence.due = 0
-        sequence.preemptions += 1
-        sequence.enter(PREEMPTED, self._now)
-        self._forget_missing(sequence)
-        self.first.unpin(sequence.held)
-        sequence.held = ()
-        if self._swaps_out(sequence):
-            return
-        self._give_back(sequence, sequence.private)
-        instance.enqueue(sequence)
-
-    def _forget_missing(self, sequence: Sequence) -> None:
-        """Blocks that it would have computed will not come into being."""
-        first = self.first
-        blocks = {block for _, block in sequence.missing}
-        if not blocks:
-            return
-        sequence.held = [block for block in sequence.held if block not in blocks]
-        first.unpin(blocks)
-        for _, block in sequence.missing:
-            del first.coming[block]
-            first.remove(block)
-        first.tier.release(len(blocks) * first.block_bytes)
-        sequence.missing = []
-
-    def _give_back(self, sequence: Sequence, blocks: int) -> None:
-        """So much of its own room is free."""
-        if blocks:
-            size = blocks * self.first.block_bytes
-            sequence.private -= blocks
-            self.first.vacate(sequence.partition, size)
-            self.first.tier.release(size)
-
-    # --- swapping
-
-    def _swaps_out(self, sequence: Sequence) -> bool:
-        """Move its own room to the next tier, if that is the way and there is room."""
-        blocks = sequence.private
-        if self.spec.batch.preemption != "swap" or len(self.path) < 2 or not blocks or sequence.owes:
-            return False
-        first, below = self.first, self.path[1]
-        partition = below.partition_of(sequence.tenant)
-        size = blocks * below.block_bytes
-        if not below.fits(partition, size):
-            return False
-        gone = below.make_room(partition, size)
-        self.cache.demote(self.path, 1, gone, sequence.tenant, sequence.number)
-        partition.used += size
-        freed = blocks * first.block_bytes
-        first.vacate(sequence.partition, freed)
-        sequence.private = 0
-        sequence.swapped = blocks
-        move = Move((), first, below, WRITE_BACK, sequence.number, count=blocks, room=size, freed=freed)
-        move.done = lambda _move: self.instance.enqueue(sequence)
-        self.cache.mover.start(move)
-        return True
-
-    def _swap_in(self, sequence: Sequence) -> Move:
-        below, blocks = self.path[1], sequence.swapped
-        size = blocks * below.block_bytes
-        move = Move((), below, self.first, DEMAND, sequence.number, count=blocks, freed=size)
-
-        def arrived(_move: Move) -> None:
-            below.vacate(below.partition_of(sequence.tenant), size)
-            sequence.swapped = 0
-
-        move.done = arrived
-        return move
-
-    # --- handing over
-
-    def hand_over(self, sequence: Sequence) -> None:
-        """Its prompt is computed here, another instance decodes: keep what it has until that has it, too."""
-        sequence.sender = self
-        sequence.sent = sequence.held, sequence.private
-        sequence.held, sequence.private = (), 0
-
-    def _receive(self, sequence: Sequence) -> Move:
-        sender = sequence.sender
-        assert sender is not None
-        count = -(-sequence.context // self.block_tokens)
-        move = Move((), sender.first, self.first, DEMAND, sequence.number, count=count)
-
-        def arrived(_move: Move) -> None:
-            blocks, private = sequence.sent
-            sender.first.unpin(blocks)
-            size = private * sender.first.block_bytes
-            sender.first.vacate(sender.first.partition_of(sequence.tenant), size)
-            if size:
-                sender.first.tier.release(size)
-            sequence.sender, sequence.sent = None, ((), 0)
-            sender.instance.poke()
-
-        move.done = arrived
-        return move
-
-    # --- the end
-
-    def finish(self, sequence: Sequence) -> None:
-        """The sequence has all its tokens: what it has is left to those who come after it."""
-        first, request = self.first, sequence.request
-        first.unpin(sequence.held)
-        kept = self._keep_output(sequence)
-        self._give_back(sequence, sequence.private)
-        pin = self.spec.reuse.pin
-        if pin and request.session is not None:
-            spared = [*sequence.held, *kept]
-            for store in self.path:
-                store.spare(spared)
-            schedule(self.env, pin, lambda _event: self._no_longer_spare(spared))
-
-    def _no_longer_spare(self, blocks: Numbers[int]) -> None:
-        for store in self.path:
-            store.expose(blocks)
-        self.instance.poke()
-
-    def _keep_output(self, sequence: Sequence) -> list[int]:
-        """Give the blocks that the output filled their numbers, as far as they continue the prompt's."""
-        first, size = self.first, self.first.block_bytes
-        output = list(sequence.output_blocks)
-        if not output or len(sequence.held) < len(sequence.blocks):  # the prompt is not here
-            return []
-        kept: list[int] = []
-        if sequence.held and sequence.request.input_tokens % self.block_tokens:
-            partial = sequence.held[-1]
-            if first.pins[partial] or any(partial in store.pins for store in self.path[1:]):
-                return []  # others use it as it is
-            first.remove(partial)
-            sequence.held = sequence.held[:-1]
-            sequence.partition.used += size  # its room is the sequence's own for the moment
-            sequence.private += 1
-        for block in output:
-            if block in first.pins:
-                continue
-            if not sequence.private:
-                break
-            sequence.private -= 1
-            sequence.partition.used -= size
-            first.add((block,), sequence.partition, None)
-            kept.append(block)
-        first.unpin(kept)
-        if self.spec.reuse.write == "through":
-            self.cache.write_through(self.path, kept, sequence.tenant, sequence.number)
-        return kept

@@ -26,6 +26,8 @@ class LookAhead:
         self._level = level
         """Where blocks are brought to."""
         self._watched: dict[Sequence, Numbers[int]] = {}
+        self._lacking: dict[Sequence, None] = {}
+        """Those who had no room for all that is to be brought."""
 
     def __call__(self, queue: Queue) -> None:
         """Who is near the head of the queue may have changed."""
@@ -37,12 +39,20 @@ class LookAhead:
             for store in self._path:
                 store.expose(self._watched[sequence])
             del self._watched[sequence]
+            self._lacking.pop(sequence, None)
         for sequence in head:
             if sequence not in self._watched:
                 self._watch(sequence)
+            if sequence in self._lacking:
+                self._bring(sequence)
 
     def _watch(self, sequence: Sequence) -> None:
         blocks = self._watched[sequence] = sequence.blocks
         for store in self._path:
             store.spare(blocks)
-        self._cache.prefetch(self._path, self._level, blocks, sequence.tenant, sequence.number)
+        self._lacking[sequence] = None
+
+    def _bring(self, sequence: Sequence) -> None:
+        blocks = sequence.blocks
+        if self._cache.prefetch(self._path, self._level, blocks, sequence.tenant, sequence.number):
+            del self._lacking[sequence]

@@ -47,7 +47,7 @@ def _requests(books: Books) -> Iterator[str]:
         left = (
             len(instance.queue),
             len(instance.admitted),
-            len(instance.admission.parked),
+            len(instance.growth.parked),
             instance.tokens_due,
         )
         if any(left):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from collections.abc import Sequence as Numbers
 from dataclasses import dataclass, field
+from functools import partial
 
 from kvsim.scenario.serving import ReuseSpec
 from kvsim.sim.records import BACKGROUND, PREFETCH, WRITE_BACK
@@ -13,6 +14,9 @@ from kvsim.sim.serving.moves import Move, Mover
 from kvsim.sim.serving.store import Partition, Store
 
 __all__ = ["BlockCache", "Match"]
+
+NOBODY = -1
+"""In place of the number of the request that caused a move."""
 
 Choose = Callable[[int, int, int], bool]
 """Whether to load the blocks from a to b (not included), found at a level, rather than to compute them."""
@@ -53,16 +57,11 @@ class BlockCache:
 
     def match(self, blocks: Numbers[int], path: list[Store], choose: Choose | None) -> Match:
         """Look a prompt up; without `choose` whatever is found is loaded."""
-        levels = self._levels(blocks, path)
-        found = [levels.count(level) for level in range(len(path))]
-        match = Match(found)
-        start = 0
-        while start < len(levels):
-            level = levels[start]
-            stop = start + 1
-            while stop < len(levels) and levels[stop] == level:
-                stop += 1
+        match = Match([0] * len(path))
+        for level, start, stop in self._runs(blocks, path):
             run = list(blocks[start:stop])
+            if level >= 0:
+                match.found[level] += stop - start
             if level == 0:
                 match.here += run
             elif level > 0 and (choose is None or choose(level, start, stop)):
@@ -73,8 +72,31 @@ class BlockCache:
                 match.here += [block for block in run if block in held]
                 match.missing += [block for block in run if block not in held]
                 match.skip(start, stop)
-            start = stop
         return match
+
+    def _runs(self, blocks: Numbers[int], path: list[Store]) -> Iterator[tuple[int, int, int]]:
+        """Runs of blocks with the same first level that holds them (-1: none, or not looked at): the level,
+        the first position, and the one after the last."""
+        tables = [store.pins for store in path]
+        count = len(blocks)
+        stop = 0
+        while stop < count:
+            start = stop
+            level = next((k for k, held in enumerate(tables) if blocks[start] in held), -1)
+            if level < 0 and self.spec.match == "prefix":
+                stop = count
+            elif level < 0:
+                stop = start + 1
+                while stop < count and not any(blocks[stop] in held for held in tables):
+                    stop += 1
+            else:
+                held, nearer = tables[level], tables[:level]
+                stop = start + 1
+                while stop < count and (block := blocks[stop]) in held:
+                    if nearer and any(block in other for other in nearer):
+                        break
+                    stop += 1
+            yield level, start, stop
 
     def match_in_turn(self, blocks: Numbers[int], store: Store, partition: Partition) -> Match:
         """Look blocks up one after another in a flat cache; each takes its place there before the next."""
@@ -97,24 +119,6 @@ class BlockCache:
             match.skip(position, position + 1)
         return match
 
-    def _levels(self, blocks: Numbers[int], path: list[Store]) -> list[int]:
-        """For each block the first level that holds it, -1 for none or where that is not looked at."""
-        if self.spec.match == "none":
-            return [-1] * len(blocks)
-        tables = [store.pins for store in path]
-        prefix = self.spec.match == "prefix"
-        levels: list[int] = []
-        for block in blocks:
-            for level, held in enumerate(tables):
-                if block in held:
-                    levels.append(level)
-                    break
-            else:
-                if prefix:
-                    return levels + [-1] * (len(blocks) - len(levels))
-                levels.append(-1)
-        return levels
-
     def touch(self, match: Match, path: list[Store], partition: Partition) -> None:
         """Tell the policies what is read and not in the first tier, the end of a prompt first, for it is the
         first to be worthless."""
@@ -123,7 +127,24 @@ class BlockCache:
         if match.missing:
             partition.policy.accessed(match.missing[::-1], -1)
 
-    def demote(self, path: list[Store], level: int, blocks: list[int], tenant: str, request: int) -> None:
+    def drain(self, path: list[Store]) -> None:
+        """Tiers that are above their high marks are emptied to their low ones, in the background."""
+        for level, store in enumerate(path):
+            for tenant, partition in store.partitions.items():
+                count = store.surplus(partition)
+                if count:
+                    gone = store.evict(partition, count)
+                    self.demote(path, level, gone, tenant, NOBODY, BACKGROUND)
+
+    def demote(
+        self,
+        path: list[Store],
+        level: int,
+        blocks: list[int],
+        tenant: str,
+        request: int,
+        cls: int = WRITE_BACK,
+    ) -> None:
         """Blocks have been removed from a tier to make room: they go to the next one, or nowhere."""
         if not blocks:
             return
@@ -140,7 +161,7 @@ class BlockCache:
             leaving, lost = [], len(leaving)
         store.discards += lost
         if leaving:
-            self._send(path, level + 1, leaving, store, WRITE_BACK, tenant, request)
+            self._send(path, level + 1, leaving, store, cls, tenant, request)
         if dropped + lost:
             store.tier.release((dropped + lost) * store.block_bytes)
 
@@ -168,7 +189,7 @@ class BlockCache:
         partition = target.partition_of(tenant)
         room = len(blocks) * target.block_bytes
         gone = target.make_room(partition, room)
-        self.demote(path, level, gone, tenant, request)
+        self.demote(path, level, gone, tenant, request, cls)
         freed = 0 if stays else len(blocks) * source.block_bytes
         move = Move(blocks, source, target, cls, request, room=room, freed=freed)
         target.add(blocks, partition, move)
@@ -204,10 +225,10 @@ class BlockCache:
         freed = 0
         if not kept:
             source.unpin(run)
-            for block in run:
-                source.remove(block)
+            source.remove(run)
             freed = len(run) * source.block_bytes
         move = Move(run, source, target, cls, request, freed=freed)
+        move.settled = not kept
         target.add(run[::-1], partition, move)
         if kept:
 
@@ -224,9 +245,11 @@ class BlockCache:
 
     def prefetch(
         self, path: list[Store], level: int, blocks: Numbers[int], tenant: str, request: int
-    ) -> None:
-        """Bring what lies further down to a tier, as far as there is room beside what is spared."""
+    ) -> bool:
+        """Bring what lies further down to a tier, as far as there is room beside what is spared; whether that
+        was all."""
         target = path[level]
+        left = 0
         partition = target.partition_of(tenant)
         for lower in range(level + 1, len(path)):
             source = path[lower]
@@ -235,7 +258,9 @@ class BlockCache:
                 for block in blocks
                 if block in source.pins and not any(block in nearer.pins for nearer in path[:lower])
             ]
-            run = run[: len(run) - self._fitting(target, run, tenant)[1]]
+            most = max(0, target.room_beside_spared(partition)) if run else 0
+            left += len(run[most:])
+            run = run[:most]
             if not run:
                 continue
             source.read(run[::-1])
@@ -245,5 +270,11 @@ class BlockCache:
             self.demote(path, level, gone, tenant, request)
             move = self.load(source, target, run, PREFETCH, request, partition)
             move.room = room
-            move.followers = [lambda run=run: target.unpin(run)]  # type: ignore[misc]
+            move.followers = [partial(self._brought, target, run)]
             self.mover.start(move)
+        return not left
+
+    def _brought(self, target: Store, run: list[int]) -> None:
+        """Blocks that nobody waits for have arrived."""
+        target.unpin(run)
+        self.freed()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from simpy import Environment
+from collections.abc import Iterable
 
 from kvsim.scenario.iteration import IterationCost, pairs
 from kvsim.sim.route import Route
 from kvsim.sim.serving.cache import Choose
+from kvsim.sim.serving.sequence import Sequence
 from kvsim.sim.serving.store import Store
 
 __all__ = ["cheaper", "never"]
@@ -18,7 +19,7 @@ def never(_level: int, _start: int, _stop: int) -> bool:
 
 
 def cheaper(
-    env: Environment,
+    admitted: Iterable[Sequence],
     routes: list[Route],
     path: list[Store],
     cost: IterationCost,
@@ -27,20 +28,31 @@ def cheaper(
 ) -> Choose:
     """Load what would be there before it would be computed.
 
-    A load takes what it would alone, after all that its links have to do already; computing takes what a
-    piece of a prompt does that has the GPU for itself.
+    A load takes what it would alone, after all that its links have to do already; computing takes what one
+    iteration of prompts would, after what those who are `admitted` still have to compute of theirs.
     """
 
     def choose(level: int, start: int, stop: int) -> bool:
-        blocks = stop - start
-        tokens, seen = blocks * block_tokens, start * block_tokens
-        computing = cost.mixed(0, 0, tokens, seen + tokens, pairs(tokens, seen)) // cost.unit
+        tokens, seen = (stop - start) * block_tokens, start * block_tokens
+        new, read, attended = tokens, seen + tokens, pairs(tokens, seen)
+        for sequence in admitted:
+            for first, last in sequence.todo:
+                new += last - first
+                read += last
+                attended += pairs(last - first, first)
+        computing = cost.mixed(0, 0, new, read, attended) // cost.unit
         size = min(path[level].block_bytes, path[0].block_bytes)
-        route = routes[level]
-        transfers = -(-blocks // coalesce)
-        alone = route.alone(blocks * size)[-1][3]
-        setups = (transfers - 1) * max(hop.setup for hop in route.hops)
-        queueing = max(hop.lane.backlog() for hop in route.hops)
-        return alone + setups + queueing <= computing
+        return _loading(routes[level], stop - start, size, coalesce) <= computing
 
     return choose
+
+
+def _loading(route: Route, blocks: int, size: int, coalesce: int) -> int:
+    """Ticks until so many blocks are across: the first transfer alone, the others behind it on the slowest
+    hop, all after what is there already."""
+    most = min(blocks, coalesce)
+    transfers = -(-blocks // coalesce)
+    rest = (blocks - most) * size
+    behind = max((transfers - 1) * hop.setup + hop.ticks(rest) for hop in route.hops) if rest else 0
+    queueing = max(hop.lane.backlog() for hop in route.hops)
+    return route.alone(most * size)[-1][3] + behind + queueing

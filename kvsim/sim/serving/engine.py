@@ -26,7 +26,9 @@ from kvsim.sim.serving.audit import Books, audit
 from kvsim.sim.serving.cache import BlockCache
 from kvsim.sim.serving.choice import cheaper, never
 from kvsim.sim.serving.future import RequestFuture
+from kvsim.sim.serving.growth import Growth
 from kvsim.sim.serving.instance import Instance
+from kvsim.sim.serving.leaving import Leaving
 from kvsim.sim.serving.loops import Loops
 from kvsim.sim.serving.machine import expanded, paths
 from kvsim.sim.serving.moves import Move, Mover
@@ -134,7 +136,10 @@ class ServingSimulation:
             make = partial(make_eviction, policy.name, options=policy.options)
             reuse = scenario.serving.reuse
             spares = reuse.pin > 0 or reuse.lookahead > 0
-            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock, spares))
+            marks = None
+            if spec.high_watermark is not None and spec.low_watermark is not None:
+                marks = Fraction(repr(spec.high_watermark)), Fraction(repr(spec.low_watermark))
+            stores.append(Store(number, tier, size, spec.inclusive, own, make, self._clock, spares, marks))
         return topology, stores
 
     def _instance(self, number: int, path: list[Store], cost: IterationCost, stride: int) -> Instance:
@@ -146,17 +151,25 @@ class ServingSimulation:
             "always": None,
             "never": never,
             "cheaper": cheaper(
-                self.env, routes, path, cost, self.workload.block_tokens, self.scenario.execution.dma.coalesce
+                instance.admitted,
+                routes,
+                path,
+                cost,
+                self.workload.block_tokens,
+                self.scenario.execution.dma.coalesce,
             ),
         }[spec.reuse.load]
         groups = 1
         if spec.reuse.loading == "layerwise":
             layers = self.scenario.model.layers if self.scenario.model is not None else 1
             groups = spec.reuse.layer_groups or layers
-        instance.admission = Admission(
-            self.env, spec, instance, self.cache, path, choose, self.workload.block_tokens, groups
-        )
+        tokens = self.workload.block_tokens
+        instance.admission = Admission(self.env, spec, instance, self.cache, path, choose, tokens, groups)
+        instance.growth = Growth(spec.batch, instance, self.cache, path, tokens)
+        instance.leaving = Leaving(self.env, spec.reuse, self.cache, path, tokens, instance.poke)
         instance.ended = self._ended
+        if any(store.marks is not None for store in path):
+            instance.drain = self.cache.drain
         instance.only_prompts = number < spec.instances.prefill
         if spec.reuse.lookahead:
             named = spec.reuse.lookahead_tier
@@ -253,10 +266,10 @@ class ServingSimulation:
         """A sequence is done at its instance: the next one goes on, or the request has ended."""
         request, instance = sequence.request, sequence.instance
         if sequence.generated < request.output_tokens:
-            instance.admission.hand_over(sequence)
+            instance.leaving.hand_over(sequence)
             self.router.computed(sequence)
             return
-        instance.admission.finish(sequence)
+        instance.leaving.finish(sequence)
         now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
         self.last_end = now
         self.ended += 1

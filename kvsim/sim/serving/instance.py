@@ -11,8 +11,11 @@ from simpy import Environment, Event
 from kvsim.scenario.iteration import DecodeRun, IterationCost, pairs
 from kvsim.scenario.serving import BatchSpec
 from kvsim.sim.serving.admission import Admission
+from kvsim.sim.serving.growth import Growth
+from kvsim.sim.serving.leaving import Leaving
 from kvsim.sim.serving.records import ServingRecords
 from kvsim.sim.serving.sequence import BATCH, COMPUTE, MEMORY, PREEMPTED, SLOTS, STALL, TURN, Sequence
+from kvsim.sim.serving.store import Store
 from kvsim.sim.serving.waiting import Queue
 
 __all__ = ["Instance"]
@@ -47,11 +50,15 @@ class Instance:
         self.spec = spec
         self.queue = queue
         self.admission: Admission
-        """Set when the machine is built."""
+        self.growth: Growth
+        self.leaving: Leaving
+        """These three are set when the machine is built."""
         self.ended: Callable[[Sequence], None]
         """Told of every sequence that is done here; set when the machine is built."""
         self.look_ahead: Callable[[Queue], None] | None = None
         """Told of the queue when somebody has been admitted, or might have been."""
+        self.drain: Callable[[list[Store]], None] | None = None
+        """Empties tiers that are above their marks; set where there are marks."""
         self.only_prompts = False
         """Whether sequences leave with their first token."""
         self.admitted: list[Sequence] = []
@@ -110,7 +117,8 @@ class Instance:
         self._clocked = 0
 
     @property
-    def _now(self) -> int:
+    def now(self) -> int:
+        """The running tick."""
         now: int = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
         return now
 
@@ -128,7 +136,7 @@ class Instance:
 
     def ready(self, sequence: Sequence) -> None:
         """All that an admitted sequence waited for is there."""
-        sequence.enter(BATCH, self._now)
+        sequence.enter(BATCH, self.now)
         if sequence.owes:
             insort(self._prefilling, (sequence.order, sequence))
         else:
@@ -149,21 +157,21 @@ class Instance:
         """Something has happened that the next iteration might see."""
         if not self._running:
             self._running = True
-            self._exact = self._now * self._cost.unit
-            self._end_at(self._now)
+            self._exact = self.now * self._cost.unit
+            self._end_at(self.now)
         elif self._steps > 1:
             self._cut_short()
 
     def freed(self) -> None:
         """Blocks that had to stay need not any more: there may be room for those who lack it."""
-        if self._refused == MEMORY or self.admission.parked:
+        if self._refused == MEMORY or self.growth.parked or self.drain is not None:
             self.poke()
 
     # --- one iteration after another
 
     def _end_at(self, tick: int) -> None:
         self._serial = serial = self._serial + 1
-        self._call(lambda _event: self._boundary(serial), LATE, tick - self._now)
+        self._call(lambda _event: self._boundary(serial), LATE, tick - self.now)
 
     def _call(self, callback: Callable[[Event], None], priority: int, delay: int) -> None:
         event = Event(self.env)
@@ -177,15 +185,17 @@ class Instance:
             return
         if self._steps:
             self._close()
-        if self.env.peek() > self._now:
+        if self.env.peek() > self.now:
             self._next()
         else:
             self._call(lambda _event: self._next(), LAST, 0)
 
     def _next(self) -> None:
         """Between two iterations, when all else has happened that happens at this tick."""
-        self.admission.retry()
+        self.growth.retry()
         self._admit()
+        if self.drain is not None:
+            self.drain(self.admission.path)
         self._open()
 
     def _end_of(self, steps: int) -> int:
@@ -196,7 +206,7 @@ class Instance:
     def _cut_short(self) -> None:
         """Let them end with the one that runs."""
         assert self._run is not None
-        now = self._now
+        now = self.now
         # the first that is over now or later; ends are rounded up, so the one before may do, too
         steps = max(1, self._run.reaching((now - 1) * self._cost.unit + 1 - self._exact))
         if steps < self._steps:
@@ -205,7 +215,7 @@ class Instance:
 
     def _close(self) -> None:
         """The running iterations are over."""
-        now, start, steps, run = self._now, self._start, self._steps, self._run
+        now, start, steps, run = self.now, self._start, self._steps, self._run
         stalled = 0
         if run is not None:
             first_end = now if steps == 1 else self._end_of(1)
@@ -272,12 +282,12 @@ class Instance:
         self._settle(sequence)
         output = sequence.request.output_tokens
         if sequence.first_token < 0:
-            sequence.first_token = self._now
+            sequence.first_token = self.now
         if sequence.generated < output:
             if sequence.generated:
-                self._records.gaps.add((sequence.number, self._now - sequence.last_token))
+                self._records.gaps.add((sequence.number, self.now - sequence.last_token))
             sequence.generated += 1
-            sequence.last_token = self._now
+            sequence.last_token = self.now
         if sequence.generated == output or self.only_prompts:
             self._end(sequence)
         else:
@@ -304,13 +314,13 @@ class Instance:
                 self._grow(sequence)
 
     def _grow(self, sequence: Sequence) -> None:
-        why = self.admission.grow(sequence)
+        why = self.growth.grow(sequence)
         if why == COMPUTE:
             self._remind(sequence)
         else:
             self._settle(sequence)
             self._leave(sequence)
-            self.admission.set_aside(sequence, why)
+            self.growth.set_aside(sequence, why)
 
     def _remind(self, sequence: Sequence) -> None:
         """Come back to the sequence when it has its last token, or needs room for the next."""
@@ -324,7 +334,7 @@ class Instance:
         """The sequence does not decode any more, for now or for good."""
         passed = self.iterations - sequence.decoding_since
         if passed:
-            sequence.last_token = self._now
+            sequence.last_token = self.now
         sequence.generated += passed
         sequence.context += passed
         sequence.decoding_since = self.iterations
@@ -336,7 +346,7 @@ class Instance:
 
     def _settle(self, sequence: Sequence) -> None:
         """Book the time of a sequence that may have been in iterations, without the stalls of these."""
-        now = self._now
+        now = self.now
         if sequence.phase == COMPUTE:
             stalled = self.stalls - sequence.stalls
             sequence.phases[STALL] += stalled
@@ -369,7 +379,7 @@ class Instance:
             self.look_ahead(queue)
 
     def _enroll(self, sequence: Sequence) -> None:
-        now = self._now
+        now = self.now
         self._orders += 1
         sequence.order = self._orders
         self.admitted.append(sequence)
@@ -385,7 +395,7 @@ class Instance:
 
     def _tick(self) -> None:
         """Charge the time since the last time to what kept the queue waiting."""
-        now = self._now
+        now = self.now
         self._clocks[self._refused] += now - self._clocked
         self._clocked = now
 
@@ -405,7 +415,7 @@ class Instance:
         self._running = bool(chosen) or self._active > 0
         if not self._running:
             return
-        self._start = self._now
+        self._start = self.now
         if self._active and self._fresh:
             self._welcome()
         if chosen:
@@ -429,7 +439,7 @@ class Instance:
 
     def _rest(self) -> None:
         """Those who decode make way for prompts."""
-        now = self._now
+        now = self.now
         for sequence in self._decoders:
             if sequence.phase == COMPUTE:
                 self._settle(sequence)
@@ -472,7 +482,7 @@ class Instance:
         due = self._due
         while due[0][4].stamp != due[0][3]:
             heappop(due)
-        self._steps = min(due[0][0] - self.iterations, 1 if self.admission.parked else self._stride)
+        self._steps = min(due[0][0] - self.iterations, 1 if self.growth.parked else self._stride)
         self._new = 0
         self._end_at(self._end_of(self._steps))
 

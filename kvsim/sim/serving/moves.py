@@ -37,6 +37,7 @@ class Move:
         "request",
         "requested",
         "room",
+        "settled",
         "source",
         "target",
     )
@@ -72,6 +73,9 @@ class Move:
         """Of each group, the transfers that are not across."""
         self.blocked = 1
         """Conditions not met yet: to be started, room, and earlier moves of its blocks."""
+        self.settled = False
+        """Whether its blocks were where it starts from when it was decided on; who brings them there anew
+        waits for the room that it leaves."""
         self.done: Callable[[Move], None] | None = None
         """Told first of its arrival."""
         self.part_done: Callable[[int], None] | None = None
@@ -113,7 +117,7 @@ class Mover:
         self.under_way += 1
         move.requested = self.env.now  # type: ignore[assignment]  # the clock counts integer ticks
         coming = move.source.coming
-        if coming:
+        if coming and not move.settled:
             earlier = {id(coming[block]): coming[block] for block in move.blocks if block in coming}
             for before in earlier.values():
                 assert isinstance(before, Move)  # what is still computed does not leave

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from kvsim.workloads.requests import Request
 
 if TYPE_CHECKING:
-    from kvsim.sim.serving.admission import Admission
     from kvsim.sim.serving.instance import Instance
+    from kvsim.sim.serving.leaving import Leaving
     from kvsim.sim.serving.moves import Move
     from kvsim.sim.serving.store import Partition
 
@@ -175,7 +175,7 @@ class Sequence:
         """Bytes that it waits for, as a tenant of the first tier."""
         self.swapped = 0
         """Blocks of room that it has in the next tier."""
-        self.sender: Admission | None = None
+        self.sender: Leaving | None = None
         """Of a sequence that is handed over: who still has what it needs."""
         self.sent: tuple[Numbers[int], int] = ((), 0)
         """Of such a sequence: the blocks and the number of other blocks that it has there."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
+from math import ceil
 from typing import TYPE_CHECKING, cast
 
 from kvsim.policies import EvictionPolicy
@@ -74,14 +76,17 @@ class Store:
         make_policy: Callable[[StoreView], EvictionPolicy],
         clock: Callable[[], int],
         spares: bool,
+        marks: tuple[Fraction, Fraction] | None = None,
     ) -> None:
-        """`spares`: whether blocks will ever be spared."""
+        """`spares`: whether blocks will ever be spared. `marks`: shares of the capacity, above the first of
+        which blocks leave in the background, and at the second of which they stop."""
         self.number = number
         self.tier = tier
         self.block_bytes = block_bytes
         self.keeps = keeps
         """Whether a block that is brought further up from here leaves a copy."""
         self.clock = clock
+        self.marks = marks
         self.pins: dict[int, int] = {}
         """The blocks that are here, each with the number of those who need it to stay."""
         self.coming: dict[int, Move | Request] = {}
@@ -126,10 +131,8 @@ class Store:
 
     def add(self, blocks: Sequence[int], partition: Partition, owner: Move | Request | None) -> None:
         """Blocks are decided to be here, pinned once; room has been made. `owner` brings or computes them."""
-        pins, inserted = self.pins, partition.policy.inserted
-        for block in blocks:
-            pins[block] = 1
-            inserted(block, 0)
+        self.pins.update(dict.fromkeys(blocks, 1))
+        partition.policy.insert(blocks, 0)
         if owner is not None:
             self.coming.update(dict.fromkeys(blocks, owner))
         if self._of is not None:
@@ -145,13 +148,14 @@ class Store:
         self.add(fresh, partition, None)
         self.unpin(fresh)
 
-    def remove(self, block: int) -> None:
-        """A block that nobody needs is not here any more."""
-        del self.pins[block]
-        partition = self._shared if self._of is None else self._of.pop(block)
-        partition.used -= self.block_bytes
-        partition.idle -= 1
-        partition.policy.removed(block, 0)
+    def remove(self, blocks: Sequence[int]) -> None:
+        """Blocks that nobody needs are not here any more."""
+        for block in blocks:
+            del self.pins[block]
+            partition = self._shared if self._of is None else self._of.pop(block)
+            partition.used -= self.block_bytes
+            partition.idle -= 1
+            partition.policy.removed(block, 0)
 
     def pin(self, blocks: Iterable[int]) -> None:
         """Blocks that are here must stay, once more."""
@@ -206,17 +210,46 @@ class Store:
         """Whether so many bytes have room, if all leaves that may."""
         return size <= self.available(partition)
 
+    def room_beside_spared(self, partition: Partition) -> int:
+        """Blocks that have room, if all leaves that may and is not spared."""
+        return self.available(partition) // self.block_bytes - self._sitting(partition)
+
+    def _sitting(self, partition: Partition) -> int:
+        """Blocks that are spared, and that nobody needs to stay."""
+        pins, of = self.pins, self._of
+        return sum(
+            1 for block in self.spared if pins.get(block) == 0 and (of is None or of[block] is partition)
+        )
+
     def vacate(self, partition: Partition, size: int) -> None:
         """So many bytes that belonged to no block are decided to be free."""
         partition.used -= size
         self.hope += size
+
+    def give_back(self, partition: Partition, blocks: int) -> None:
+        """So many blocks of room that had no number are free, by decision and in truth."""
+        if blocks:
+            size = blocks * self.block_bytes
+            self.vacate(partition, size)
+            self.tier.release(size)
 
     def make_room(self, partition: Partition, size: int) -> list[int]:
         """Remove what the policy names until so many bytes fit, which must be possible; what left."""
         excess = partition.used + size - partition.capacity
         if excess <= 0:
             return []
-        count = -(-excess // self.block_bytes)
+        return self.evict(partition, -(-excess // self.block_bytes))
+
+    def surplus(self, partition: Partition) -> int:
+        """Blocks that must leave, if it is above its high mark, to bring it to its low one, as far as they
+        may and are not spared."""
+        if self.marks is None or partition.used <= self.marks[0] * partition.capacity:
+            return 0
+        excess = partition.used - self.marks[1] * partition.capacity
+        return min(ceil(excess / self.block_bytes), partition.idle - self._sitting(partition))
+
+    def evict(self, partition: Partition, count: int) -> list[int]:
+        """Remove so many blocks, as the policy names them; what left, in order."""
         gone = partition.policy.evict(0, count)
         if len(gone) < count:  # all that is left is spared
             self._sparing = False

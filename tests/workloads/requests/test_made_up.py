@@ -439,14 +439,22 @@ def test_what_cannot_be_made_is_said(workload: dict[str, Any], field: tuple[str,
     assert cross_check(scenario(workload)) == [(("workload", *field), message)]
 
 
-def test_a_mistake_in_a_tenants_workload_is_said_at_its_place() -> None:
+@pytest.mark.parametrize(
+    ("line", "column", "said"),
+    [
+        ("turns: {mean: 0.5}", 21, "turns.mean: must be 1 or more, not 0.5"),
+        ("sesions: 5", 7, "sesions: unknown key; did you mean 'sessions'? (known: arrivals, block_bytes"),
+        ("think: {mean: 5}", 21, "think.mean: 5 has no unit"),
+    ],
+)
+def test_a_mistake_in_a_tenants_workload_is_said_at_its_place(line: str, column: int, said: str) -> None:
     text = (
         "name: t\nexecution: {compute_time: 1 us}\nhierarchy: {tiers: [{name: m, capacity: 1 GB}]}\n"
         "workload:\n  kind: multi_tenant\n  block_bytes: 1 MB\n  tenants:\n"
-        "    a:\n      kind: chat_sessions\n      turns: {mean: 0.5}\n"
+        f"    a:\n      kind: chat_sessions\n      {line}\n"
     )
     with pytest.raises(ScenarioError) as caught:
         loads(text)
     (problem,) = caught.value.problems
-    assert (problem.line, problem.column) == (10, 21)
-    assert problem.field == "workload.tenants.a.turns.mean"
+    assert (problem.line, problem.column) == (10, column)
+    assert f"{problem.field}: {problem.message}".startswith(f"workload.tenants.a.{said}")

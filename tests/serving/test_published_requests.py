@@ -85,7 +85,6 @@ def bandwidth_for(tokens: int, seconds: Fraction) -> int:
 def test_what_is_cheaper_is_told_by_the_roofline(tokens: int) -> None:
     even = computing_s(tokens)
     request = (*ALONE, f"workload.first_tokens.mean={tokens}", "hierarchy.tiers.dram.read_latency=0 s")
-    request += ("hierarchy.tiers.dram.write_latency=0 s",)
     assert loaded(*request, NO_SETUP % bandwidth_for(tokens, even * Fraction(1001, 1000))) == 0
     assert loaded(*request, NO_SETUP % bandwidth_for(tokens, even * Fraction(999, 1000))) == tokens - 1
     never = ttft_s("never", *request)

@@ -68,7 +68,9 @@ def prefetches(result: RunResult) -> Prefetches:
     rows = np.flatnonzero(table.column("issued_cls") == TransferClass.PREFETCH)
     rows = rows[np.argsort(number[rows], kind="stable")]
     page, pages, arrived = (table.column(name)[rows] for name in ("page", "pages", "arrived"))
-    late = table.column("cls")[rows] != TransferClass.PREFETCH
+    wasted = _wasted(result, page, pages, arrived)
+    # one that left unread may have become urgent all the same: a later fetch of its page waits for it
+    late = (table.column("cls")[rows] != TransferClass.PREFETCH) & (wasted < pages)
     needed = np.where(late, _needed(result, arrived), -1)
     return Prefetches(
         transfer=number[rows],
@@ -78,7 +80,7 @@ def prefetches(result: RunResult) -> Prefetches:
         requested=table.column("requested")[rows],
         arrived=arrived,
         needed=needed,
-        wasted=_wasted(result, page, pages, arrived),
+        wasted=wasted,
         stolen=_stolen_by_each(result, number[rows], needed),
     )
 

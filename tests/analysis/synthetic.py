@@ -94,6 +94,7 @@ def make_run(
     transfers: Iterable[Row] = (),
     hops: Iterable[Row] = (),
     space: Iterable[Row] = (),
+    prefetches: Iterable[Row] = (),
     lanes: Sequence[Lane] = LANES,
     tiers: Sequence[TierInfo] = TIERS,
     prefetch: PrefetchInfo | None = None,
@@ -109,6 +110,7 @@ def make_run(
         for table, rows in (
             (records.layers, layers),
             (records.stalls, stalls),
+            (records.prefetches, prefetches),
             (records.transfers, transfers),
             (records.hops, hops),
             (records.space, space),

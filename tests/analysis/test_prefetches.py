@@ -74,6 +74,7 @@ def late_run() -> RunResult:
             (3, 0, 30, 90, 95, 500, 5),
             (4, 0, 35, 95, 99, 500, 4),
         ],
+        prefetches=[(7, 0), (8, 0), (9, 0)],  # read; page 10 never is
         lanes=[Lane("pcie up", "pcie", "up")],
     )
 

@@ -204,8 +204,8 @@ class SharedLane(Lane):
 
     def _reconsider(self) -> None:
         self.pool.advance()
-        self.admit()
-        self.pool.plan()
+        if self.admit():
+            self.pool.plan()
 
     def _queue_of(self, flow: Flow) -> deque[Flow]:
         return self._queues[flow.cls if self.arbitration == "priority" else 0]
@@ -215,15 +215,19 @@ class SharedLane(Lane):
         queue = self._queue_of(flow)
         queue.insert(sum(other.order < flow.order for other in queue), flow)
 
-    def admit(self) -> None:
-        """Put waiting flows into service while there is a channel, or one can be had."""
+    def admit(self) -> bool:
+        """Put waiting flows into service while there is a channel, or one can be had; whether rates or the
+        next milestone may be others now."""
+        begun = False
         while queue := next((q for q in self._queues if q), None):
             full = self.arbitration != "fair" and len(self.serving) >= self.channels
             if full and not self._makes_way(queue[0].cls):
-                return
+                return begun or any(flow.boundary is not None for flow in self.serving)
             self._begin(queue.popleft())
+            begun = True
         for flow in self.serving:
             flow.boundary = None
+        return True
 
     def _begin(self, flow: Flow) -> None:
         now = self.pool.now
@@ -354,8 +358,10 @@ class Pool:
     def plan(self) -> None:
         """Set the rates that hold from now on and wake at the next milestone."""
         flows = list(self._flows())
-        alone = len(flows) == 1
-        self._set_rates(alone)
+        if len(flows) == 1:
+            self._wake(self._moment_alone(flows[0]))
+            return
+        self._set_rates()
         at: int | None = None
         for flow in flows:
             moment = self._moment(flow)
@@ -363,11 +369,18 @@ class Pool:
                 at = moment
         self._wake(at)
 
-    def _set_rates(self, alone: bool) -> None:
+    def _moment_alone(self, flow: Flow) -> int | None:
+        """The same for the only flow there is, which is the common case: nobody takes a share, even of the
+        time of its set-up."""
+        most = min(flow.hop.rate, flow.hop.together or flow.lane.bandwidth)
+        if self.bandwidth is not None and self.bandwidth < most:
+            most = self.bandwidth
+        flow.rate = 0 if flow.held else most
+        return self._moment(flow)
+
+    def _set_rates(self) -> None:
         now = self.now
-        moving = [
-            [f for f in lane.serving if not f.held and (alone or f.ready <= now)] for lane in self.lanes
-        ]
+        moving = [[f for f in lane.serving if not f.held and f.ready <= now] for lane in self.lanes]
         for lane in self.lanes:
             for flow in lane.serving:
                 flow.rate = 0

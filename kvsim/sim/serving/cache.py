@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from collections.abc import Sequence as Numbers
 from dataclasses import dataclass, field
 from functools import partial
@@ -90,12 +90,7 @@ class BlockCache:
                 while stop < count and not any(blocks[stop] in held for held in tables):
                     stop += 1
             else:
-                held, nearer = tables[level], tables[:level]
-                stop = start + 1
-                while stop < count and (block := blocks[stop]) in held:
-                    if nearer and any(block in other for other in nearer):
-                        break
-                    stop += 1
+                stop = _end_of_run(blocks, start + 1, tables[level], tables[:level])
             yield level, start, stop
 
     def match_in_turn(self, blocks: Numbers[int], store: Store, partition: Partition) -> Match:
@@ -278,3 +273,17 @@ class BlockCache:
         """Blocks that nobody waits for have arrived."""
         target.unpin(run)
         self.freed()
+
+
+def _end_of_run(
+    blocks: Numbers[int], start: int, held: Container[int], nearer: Numbers[Container[int]]
+) -> int:
+    """The first position from `start` on whose block is not in the tier, or in one that is nearer too."""
+    for position in range(start, len(blocks)):
+        block = blocks[position]
+        if block not in held:
+            return position
+        for other in nearer:
+            if block in other:
+                return position
+    return len(blocks)

@@ -123,7 +123,13 @@ class Instance:
         sequence.due = sequence.request.input_tokens if sequence.sender is None else 0
         self.tokens_due += sequence.due
         self.queue.push(sequence)
-        self.poke()
+        if not self._waits_behind(sequence):
+            self.poke()
+
+    def _waits_behind(self, sequence: Sequence) -> bool:
+        """Whether a newcomer can change nothing: somebody who was refused is before it."""
+        refused = self._running and self._refused != TURN
+        return refused and self.look_ahead is None and self.queue.first() is not sequence
 
     def ready(self, sequence: Sequence) -> None:
         """All that an admitted sequence waited for is there."""

@@ -216,5 +216,5 @@ def test_each_policy_does_what_its_naive_version_does(monkeypatch: pytest.Monkey
     monkeypatch.setattr(scored, "SHORTLIST", 1)
     machine = type("Machine", (AgainstNaive,), {})
     run_state_machine_as_test(
-        machine, settings=settings(max_examples=150, stateful_step_count=40, deadline=None)
+        machine, settings=settings(max_examples=60, stateful_step_count=40, deadline=None)
     )

@@ -64,11 +64,11 @@ def test_a_dialogue_may_forget_what_documents_may_not(results: Path) -> None:
 
 
 def test_no_loss_leaves_what_lost_nothing_and_says_whether_it_fits(results: Path) -> None:
-    """A T4 has 14.4 GB for 2.5 GB of weights and the cache: 32,768 bytes a token."""
-    advice = advise(Need("documents", "t4", "llama-3.2-1b", 600_000, loss=0.0), results)
+    """An L4 has 21.6 GB for 16.1 GB of weights and the cache: 131,072 bytes a token, so 42,000 of them."""
+    advice = advise(Need("documents", "l4", "llama-3.1-8b", 64_000, loss=0.0), results)
     assert [option.strategy for option in advice.options] == ["full"]
     assert not advice.options[0].in_hbm
-    assert advise(Need("documents", "t4", "llama-3.2-1b", 300_000, loss=0.0), results).options[0].in_hbm
+    assert advise(Need("documents", "l4", "llama-3.1-8b", 32_000, loss=0.0), results).options[0].in_hbm
 
 
 def test_each_choice_rests_on_the_rows_of_the_longest_context(results: Path) -> None:

@@ -19,11 +19,10 @@ from kvsim.reporting.serving_text import (
     serving_verdict,
     tier_rows,
 )
-from kvsim.reporting.tables import compact_table, print_summary
+from kvsim.reporting.tables import bytes_table, compact_table, print_summary
 from kvsim.reporting.text import (
     NOT_RECORDED,
     bytes_text,
-    class_title,
     count_text,
     duration_text,
     number_text,
@@ -82,7 +81,7 @@ def about_serving(scenario: Scenario) -> str:
 
 
 def _tables(summary: ServingSummary) -> Iterator[Table]:
-    makers = (_latency, _time, _hits, _lanes, _bytes)
+    makers = (_latency, _time, _hits, _lanes, bytes_table)
     yield from (make(summary) for make in makers)
     if len(summary.by_instance) > 1:
         yield _instances(summary)
@@ -151,15 +150,6 @@ def _lanes(summary: ServingSummary) -> Table:
                 count_text(lane.transfers),
                 bytes_text(lane.bytes),
             )
-    return table
-
-
-def _bytes(summary: ServingSummary) -> Table:
-    names = list(summary.bytes_by_class)
-    table = compact_table("bytes over each link", "link", *(class_title(name) for name in names))
-    for link, sizes in summary.bytes_by_link.items():
-        if sizes["total"]:
-            table.add_row(link, *(bytes_text(sizes[name]) for name in names))
     return table
 
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from kvsim.analysis.metrics import Summary
+from kvsim.analysis.summaries import AnySummary
 from kvsim.reporting.bounds import bounds_of
 from kvsim.reporting.energy import component_title, missing_sentence, per_unit_text, spent
 from kvsim.reporting.fates import prefetch_lines
@@ -52,7 +53,7 @@ def print_summary(console: Console, summary: Summary, scenario: Scenario) -> Non
 
 
 def _tables(summary: Summary) -> Iterator[Table]:
-    for table in (_latency, _time, _bounds, _hits, _lanes, _bytes, _energy):
+    for table in (_latency, _time, _bounds, _hits, _lanes, bytes_table, _energy):
         yield table(summary)
 
 
@@ -153,7 +154,8 @@ def _lanes(summary: Summary) -> Table:
     return table
 
 
-def _bytes(summary: Summary) -> Table:
+def bytes_table(summary: AnySummary) -> Table:
+    """Bytes over each link that was used, by class."""
     names = list(summary.bytes_by_class)
     table = compact_table("bytes over each link", "link", *(class_title(name) for name in names))
     for link, sizes in summary.bytes_by_link.items():

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from kvsim.errors import AuditError
+from kvsim.sim.books import lanes_balance, room_is_kept
 from kvsim.sim.decode import Decoder
 from kvsim.sim.hierarchy import Hierarchy
 from kvsim.sim.records import CAUSE_COLUMNS, DEMAND, PREFETCH, STEP_COLUMNS, Records
@@ -74,20 +75,12 @@ def _intervals(records: Records) -> Iterator[str]:
 
 def _bytes(books: Books) -> Iterator[str]:
     """What enters a lane leaves it, and is what its transfers carried."""
-    recorded = np.zeros(len(books.topology.lanes), dtype=np.int64)
-    hops = books.records.hops
-    np.add.at(recorded, hops.column("lane"), hops.column("bytes"))
-    for lane, carried in zip(books.topology.lanes, recorded, strict=True):
-        if lane.bytes_in != lane.bytes_out:
-            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but {lane.bytes_out} left it"
-        if books.records.keep_events and carried != lane.bytes_in:
-            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but its transfers carried {carried}"
+    return lanes_balance(books.topology.lanes, books.records.hops)
 
 
 def _space(books: Books) -> Iterator[str]:
     """Room in use = room taken - room given back = what the resident pages need, never above capacity."""
     resident = books.hierarchy.residency.resident_bytes()
-    space = books.records.space
     for tier, needed in zip(books.topology.tiers, resident, strict=True):
         balance = tier.taken - tier.released
         if balance != needed:
@@ -98,12 +91,7 @@ def _space(books: Books) -> Iterator[str]:
         if books.hierarchy.used[tier.number] != needed:
             used = books.hierarchy.used[tier.number]
             yield f"space: {used} bytes were decided to be in tier {tier.name}, its pages need {needed}"
-        if tier.waiting:
-            yield f"space: {len(tier.waiting)} requests still wait for room in tier {tier.name}"
-        if books.records.keep_events:
-            level = np.cumsum(space.column("delta")[space.column("tier") == tier.number])
-            if len(level) and (level.max() > tier.capacity or level.min() < 0):
-                yield f"space: tier {tier.name} was at {level.max()} of {tier.capacity} bytes"
+        yield from room_is_kept(tier, books.records.space)
 
 
 def _pages(books: Books) -> Iterator[str]:

@@ -37,8 +37,8 @@ from kvsim.sim.movers import ConcurrentMover, FreeMover, SequentialMover
 from kvsim.sim.prefetcher import Speculation
 from kvsim.sim.records import CAUSE_COLUMNS, STEP_COLUMNS, Records, TransferClass
 from kvsim.sim.residency import Residency
-from kvsim.sim.result import FormatReads, RunResult, TierInfo
-from kvsim.sim.running import Progress, lane_info, patient_collector
+from kvsim.sim.result import FormatReads, RunResult
+from kvsim.sim.running import Progress, lane_info, patient_collector, tier_info
 from kvsim.sim.stream import StreamingMover
 from kvsim.sim.synchronous import IdealDecoder, SequentialDecoder
 from kvsim.sim.topology import Topology
@@ -206,7 +206,17 @@ class Simulation:
             scenario=self.scenario,
             records=self.records,
             lanes=tuple(lane_info(lane, weights.get(lane.number, 0)) for lane in self.topology.lanes),
-            tiers=tuple(self._tier_info(k) for k in range(len(self.topology.tiers))),
+            tiers=tuple(
+                tier_info(
+                    tier,
+                    hierarchy.found[k],
+                    hierarchy.evictions[k],
+                    hierarchy.discards[k],
+                    hierarchy.read_bytes[k],
+                    hierarchy.written_bytes[k],
+                )
+                for k, tier in enumerate(self.topology.tiers)
+            ),
             prefetch=hierarchy.speculation.info(),
             migrated=tuple((*way, pages) for way, pages in sorted(decoder.migrations.counts.items())),
             accesses=total["accesses"],
@@ -236,23 +246,6 @@ class Simulation:
             return self.hierarchy.fidelity.reads()
         format = self.kinds.formats[0][0]  # all are equally faithful
         return (FormatReads(format.name, format.kept, accesses - self.hierarchy.lost),)
-
-    def _tier_info(self, k: int) -> TierInfo:
-        tier = self.topology.tiers[k]
-        return TierInfo(
-            name=tier.name,
-            capacity_bytes=tier.capacity,
-            initial_bytes=tier.initial,
-            arrived_bytes=tier.taken - tier.initial,
-            departed_bytes=tier.released,
-            resident_bytes=tier.capacity - tier.free,
-            peak_bytes=tier.capacity - tier.least_free,
-            found=self.hierarchy.found[k],
-            read_bytes=self.hierarchy.read_bytes[k],
-            written_bytes=self.hierarchy.written_bytes[k],
-            evictions=self.hierarchy.evictions[k],
-            discards=self.hierarchy.discards[k],
-        )
 
 
 def _capacities(scenario: Scenario, sizes: list[int] | list[list[int]]) -> list[int]:

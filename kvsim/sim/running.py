@@ -7,10 +7,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from kvsim.sim.lane import Lane
-from kvsim.sim.result import LaneInfo
+from kvsim.sim.result import LaneInfo, TierInfo
+from kvsim.sim.tier import Tier
 from kvsim.sim.topology import UNBOUNDED
 
-__all__ = ["Progress", "lane_info", "patient_collector"]
+__all__ = ["Progress", "lane_info", "patient_collector", "tier_info"]
 
 Progress = Callable[[int], None]
 """Told how many steps, or requests, are over."""
@@ -45,4 +46,24 @@ def lane_info(lane: Lane, weights: int = 0) -> LaneInfo:
         queue_ticks=lane.queueing,
         bytes_by_class=(classes[0], classes[1], classes[2], classes[3]),
         weights_bytes=weights,
+    )
+
+
+def tier_info(
+    tier: Tier, found: int, evictions: int, discards: int, read_bytes: int, written_bytes: int
+) -> TierInfo:
+    """A tier with its totals: those of its room, and what was counted of it elsewhere."""
+    return TierInfo(
+        name=tier.name,
+        capacity_bytes=tier.capacity,
+        initial_bytes=tier.initial,
+        arrived_bytes=tier.taken - tier.initial,
+        departed_bytes=tier.released,
+        resident_bytes=tier.capacity - tier.free,
+        peak_bytes=tier.capacity - tier.least_free,
+        found=found,
+        evictions=evictions,
+        discards=discards,
+        read_bytes=read_bytes,
+        written_bytes=written_bytes,
     )

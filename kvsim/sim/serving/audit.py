@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kvsim.errors import AuditError
+from kvsim.sim.books import lanes_balance, room_is_kept
 from kvsim.sim.serving.instance import Instance
 from kvsim.sim.serving.moves import Mover
 from kvsim.sim.serving.records import ServingRecords
@@ -100,22 +101,14 @@ def _tokens(books: Books) -> Iterator[str]:
 
 
 def _bytes(books: Books) -> Iterator[str]:
-    """What enters a lane leaves it, and is what its transfers carried."""
-    recorded = np.zeros(len(books.topology.lanes), dtype=np.int64)
-    hops = books.records.hops
-    np.add.at(recorded, hops.column("lane"), hops.column("bytes"))
-    for lane, carried in zip(books.topology.lanes, recorded, strict=True):
-        if lane.bytes_in != lane.bytes_out:
-            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but {lane.bytes_out} left it"
-        if books.records.keep_events and carried != lane.bytes_in:
-            yield f"bytes: {lane.bytes_in} entered {lane.label.name} but its transfers carried {carried}"
+    """What enters a lane leaves it, and is what its transfers carried; nothing is on its way."""
+    yield from lanes_balance(books.topology.lanes, books.records.hops)
     if books.mover.under_way:
         yield f"bytes: {books.mover.under_way} moves are still under way"
 
 
 def _space(books: Books) -> Iterator[str]:
     """Room in use = room taken - room given back = what the blocks there need, never above capacity."""
-    space = books.records.space
     for store in books.stores:
         tier = store.tier
         needed = len(store.pins) * store.block_bytes
@@ -126,15 +119,10 @@ def _space(books: Books) -> Iterator[str]:
                 f"space: tier {tier.name} has {in_use} bytes in use, {decided} were decided to be there, "
                 f"its blocks need {needed}"
             )
-        if tier.waiting:
-            yield f"space: {len(tier.waiting)} requests still wait for room in tier {tier.name}"
+        yield from room_is_kept(tier, books.records.space)
         for name, partition in store.partitions.items():
             if partition.used > partition.capacity:
                 yield f"space: {name or 'the shared part'} has too much of tier {tier.name}"
-        if books.records.keep_events:
-            level = np.cumsum(space.column("delta")[space.column("tier") == tier.number])
-            if len(level) and (level.max() > tier.capacity or level.min() < 0):
-                yield f"space: tier {tier.name} was at {level.max()} of {tier.capacity} bytes"
 
 
 def _blocks(books: Books) -> Iterator[str]:

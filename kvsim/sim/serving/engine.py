@@ -18,8 +18,7 @@ from kvsim.scenario.iteration import IterationCost
 from kvsim.scenario.scenario import Scenario
 from kvsim.sim.express import schedule
 from kvsim.sim.kinds import Kinds
-from kvsim.sim.result import TierInfo
-from kvsim.sim.running import Progress, lane_info, patient_collector
+from kvsim.sim.running import Progress, lane_info, patient_collector, tier_info
 from kvsim.sim.serving.admission import Admission
 from kvsim.sim.serving.ahead import LookAhead
 from kvsim.sim.serving.audit import Books, audit
@@ -313,30 +312,23 @@ class ServingSimulation:
             records=self.records,
             block_tokens=self.workload.block_tokens,
             lanes=tuple(lane_info(lane) for lane in self.topology.lanes),
-            tiers=tuple(self._tier_info(store) for store in self.stores),
+            tiers=tuple(
+                tier_info(
+                    store.tier,
+                    store.found,
+                    store.evictions,
+                    store.discards,
+                    store.read_bytes,
+                    store.written_bytes,
+                )
+                for store in self.stores
+            ),
             tenants=tuple(self.tenants),
             requests=self.ended,
             makespan_ticks=self.last_end,
             busy_ticks=tuple(instance.busy for instance in self.instances),
             events=next(self.env._eid),
             skipped=dict(getattr(self.workload, "skipped", {})),
-        )
-
-    def _tier_info(self, store: Store) -> TierInfo:
-        tier = store.tier
-        return TierInfo(
-            name=tier.name,
-            capacity_bytes=tier.capacity,
-            initial_bytes=tier.initial,
-            arrived_bytes=tier.taken - tier.initial,
-            departed_bytes=tier.released,
-            resident_bytes=tier.capacity - tier.free,
-            peak_bytes=tier.capacity - tier.least_free,
-            found=store.found,
-            evictions=store.evictions,
-            discards=store.discards,
-            read_bytes=store.read_bytes,
-            written_bytes=store.written_bytes,
         )
 
 

@@ -136,7 +136,8 @@ class EvictionPolicy(ABC):
         """`page` now belongs to `tier` (arrived, born, demoted or placed there)."""
 
     def insert(self, pages: Sequence[int], tier: int) -> None:
-        """`inserted`, page after page; a policy that can take in many at once may do so."""
+        """`inserted`, page after page; a policy that can take in many at once may do so. Where it does, what
+        is made of it by overriding `inserted` must override this, too."""
         for page in pages:
             self.inserted(page, tier)
 
@@ -159,7 +160,8 @@ class EvictionPolicy(ABC):
 
     def evict(self, tier: int, count: int) -> list[int]:
         """The next `count` victims, one after another, each removed and evicted; fewer where all others are
-        pinned. A policy that can find many at once may do so."""
+        pinned. A policy that can find many at once may do so. Where it does, what is made of it by overriding
+        `victim`, `removed` or `evicted` must override this, too."""
         gone: list[int] = []
         while len(gone) < count:
             page = self.victim(tier)

@@ -19,7 +19,7 @@ from kvsim.reporting.serving_text import (
     serving_verdict,
     tier_rows,
 )
-from kvsim.reporting.tables import bytes_table, compact_table, print_summary
+from kvsim.reporting.tables import bytes_table, compact_table, lanes_table, print_summary
 from kvsim.reporting.text import (
     NOT_RECORDED,
     bytes_text,
@@ -138,19 +138,7 @@ def _hits(summary: ServingSummary) -> Table:
 
 
 def _lanes(summary: ServingSummary) -> Table:
-    heads = ("lane", "in use", "mean queue", "in system", "transfers", "bytes")
-    table = compact_table("links, ports and codecs", *heads)
-    for name, lane in summary.links.items():
-        if lane.transfers:
-            table.add_row(
-                name,
-                percent_text(lane.utilisation),
-                duration_text(lane.mean_queue_s),
-                number_text(lane.mean_in_system),
-                count_text(lane.transfers),
-                bytes_text(lane.bytes),
-            )
-    return table
+    return lanes_table(summary, {"bytes": lambda lane: bytes_text(lane.bytes)})
 
 
 def _instances(summary: ServingSummary) -> Table:

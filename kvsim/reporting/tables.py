@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from rich.box import SIMPLE_HEAD
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from kvsim.analysis.metrics import Summary
+from kvsim.analysis.metrics import LaneSummary, Summary
 from kvsim.analysis.summaries import AnySummary
 from kvsim.reporting.bounds import bounds_of
 from kvsim.reporting.energy import component_title, missing_sentence, per_unit_text, spent
@@ -138,7 +138,16 @@ def _hits(summary: Summary) -> Table:
 
 
 def _lanes(summary: Summary) -> Table:
-    heads = ("lane", "in use", "mean queue", "in system", "transfers", "hidden", "waited")
+    more = {
+        "hidden": lambda lane: duration_text(lane.hidden_s),
+        "waited": lambda lane: duration_text(lane.exposed_s),
+    }
+    return lanes_table(summary, more)
+
+
+def lanes_table(summary: AnySummary, more: Mapping[str, Callable[[LaneSummary], str]]) -> Table:
+    """Lanes that were used: how much, how long one queued there; by heading, what else is told of each."""
+    heads = ("lane", "in use", "mean queue", "in system", "transfers", *more)
     table = compact_table("links, ports and codecs", *heads)
     for name, lane in summary.links.items():
         if lane.transfers:
@@ -148,8 +157,7 @@ def _lanes(summary: Summary) -> Table:
                 duration_text(lane.mean_queue_s),
                 number_text(lane.mean_in_system),
                 count_text(lane.transfers),
-                duration_text(lane.hidden_s),
-                duration_text(lane.exposed_s),
+                *(told(lane) for told in more.values()),
             )
     return table
 

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from policies.small_engine import SmallEngine, bytes_held
 
-from kvsim.policies import make_eviction, names
+from kvsim.policies import EvictionPolicy, make_eviction, names
 from kvsim.registry import BadOption
 
 EVERY_POLICY = pytest.mark.parametrize("name", names()["eviction"])
@@ -67,6 +67,18 @@ def test_equal_runs_choose_equal_victims(name: str, reads: list[tuple[list[int],
         return engine.victims
 
     assert victims() == victims()
+
+
+@EVERY_POLICY
+def test_many_victims_at_once_are_those_one_after_another(name: str) -> None:
+    """Some policies find, and take in, many at a time: as the base class does it, page by page."""
+    at_once, one_by_one = (churn(name, reads=300, pages=100).policy for _ in range(2))
+    gone = at_once.evict(0, 10)
+    assert gone == EvictionPolicy.evict(one_by_one, 0, 10)
+    at_once.insert(gone[::-1], 0)
+    EvictionPolicy.insert(one_by_one, gone[::-1], 0)
+    assert at_once.evict(0, 16) == EvictionPolicy.evict(one_by_one, 0, 16)
+    assert sorted(at_once.contents(0)) == sorted(one_by_one.contents(0))
 
 
 @EVERY_POLICY

@@ -137,9 +137,7 @@ class Admission:
             end = (sequence.blocks.index(block) + 1) * self.block_tokens
             owner.dependents.append((min(end, owner.request.input_tokens), sequence))
         for move in moves.values():
-            if move.followers is None:
-                move.followers = []
-            move.followers.append(lambda: self._loaded(sequence))
+            move.then(lambda: self._loaded(sequence))
         sequence.leaning = len(needed)
         sequence.loading = len(moves)
 
@@ -224,17 +222,12 @@ class Admission:
         parts = sequence.parts
         for move in moves:
             if parts is None:
-                self._follow(move, sequence)
+                move.then(lambda: self._loaded(sequence))
             else:
                 move.groups = self.layer_groups
                 move.part_done = lambda group: self._part_loaded(sequence, parts, group)
             self.cache.mover.start(move)
         self._go_on(sequence)
-
-    def _follow(self, move: Move, sequence: Sequence) -> None:
-        if move.followers is None:
-            move.followers = []
-        move.followers.append(lambda: self._loaded(sequence))
 
     def _loaded(self, sequence: Sequence) -> None:
         sequence.loading -= 1

@@ -265,7 +265,7 @@ class BlockCache:
             self.demote(path, level, gone, tenant, request)
             move = self.load(source, target, run, PREFETCH, request, partition)
             move.room = room
-            move.followers = [partial(self._brought, target, run)]
+            move.then(partial(self._brought, target, run))
             self.mover.start(move)
         return not left
 

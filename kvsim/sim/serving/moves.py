@@ -83,6 +83,12 @@ class Move:
         self.followers: list[Callable[[], None]] | None = None
         """Told of its arrival after that."""
 
+    def then(self, follower: Callable[[], None]) -> None:
+        """Call `follower` when it has arrived."""
+        if self.followers is None:
+            self.followers = []
+        self.followers.append(follower)
+
 
 class Part(Transfer):
     """One transfer of a move."""
@@ -121,9 +127,7 @@ class Mover:
             earlier = {id(coming[block]): coming[block] for block in move.blocks if block in coming}
             for before in earlier.values():
                 assert isinstance(before, Move)  # what is still computed does not leave
-                if before.followers is None:
-                    before.followers = []
-                before.followers.append(lambda: self.unblock(move))
+                before.then(lambda: self.unblock(move))
                 move.blocked += 1
         if move.room and not move.target.tier.request(move):
             move.blocked += 1

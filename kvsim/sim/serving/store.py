@@ -29,7 +29,7 @@ class StoreView:
 
     @property
     def step(self) -> int:
-        """Requests admitted so far."""
+        """Requests that have arrived so far."""
         return self._store.clock()
 
     def tier_of(self, page: int) -> int:
